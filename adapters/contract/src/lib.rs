@@ -1,0 +1,1 @@
+//! What every protocol adapter shares.

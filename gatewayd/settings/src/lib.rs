@@ -1,0 +1,1 @@
+//! Reads TOML settings and reports every mistake at once.

@@ -1,0 +1,1 @@
+//! Certificates, credentials and trust, made into rustls configurations.

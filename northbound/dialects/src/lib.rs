@@ -1,0 +1,1 @@
+//! Links: lanes of the log in the words of a platform.

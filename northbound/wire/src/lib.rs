@@ -1,0 +1,1 @@
+//! The only northbound sockets: MQTT session and TLS.

@@ -1,0 +1,1 @@
+//! One writer, one durable log; state, history and lanes are readings of it.

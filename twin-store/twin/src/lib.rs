@@ -1,0 +1,47 @@
+//! The digital twin model: what a twin is, what can happen to it, and what follows.
+//!
+//! Everything here is plain data and pure functions of it.
+//! Deliberately absent: I/O, the clock, randomness, serialisation, tokio, any protocol or platform word.
+//! Disk records (`twin-store`) and wire forms (`dialects`) have types of their own; this crate's types promise
+//! nothing to anybody outside the process.
+//!
+//! Read in this order: [`Value`], [`Quality`], [`Description`], [`Reported`], [`Change`], [`Twin`], [`State`].
+
+mod change;
+mod command;
+mod description;
+mod event;
+mod lifecycle;
+mod name;
+mod nameplate;
+mod quality;
+mod reading;
+mod relation;
+mod state;
+mod time;
+mod twin;
+mod value;
+
+pub use change::{
+    Accepted, Binding, Body, Change, Commit, GapCause, GatewayEvent, GroupCounts, Input, Origin,
+    Principal, PrincipalKind, Receipt, Refusal, Seen, Seq, Submission, What,
+};
+pub use command::{
+    Command, CommandId, CommandOrder, CommandState, Deadline, Desired, Ledger, LedgerEntry, Order,
+    Outcome, Reason, Stage, Step, admit,
+};
+pub use description::{
+    Access, Acquisition, Declaration, Description, Group, Kind, Point, PointSpec, Report, Revised,
+    Writable,
+};
+pub use event::{ConditionState, Event, EventInstance};
+pub use lifecycle::{LifeCycle, TRANSITIONS, Trigger};
+pub use name::{Handle, Name, NameError, TwinId};
+pub use nameplate::Nameplate;
+pub use quality::{Cause, Class, Quality};
+pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
+pub use relation::Relationship;
+pub use state::State;
+pub use time::{BootId, Boottime, Moment, SourceClock, Span, TimeBase, Timeline, Timestamp};
+pub use twin::{Applied, Twin};
+pub use value::{IntKind, Value, ValueType};

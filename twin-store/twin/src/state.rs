@@ -1,0 +1,161 @@
+//! Everything that is known: the fold of the whole log.
+
+use std::collections::HashMap;
+
+use crate::{
+    Body, Commit, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
+    PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
+};
+
+/// The twins, the commands known by key, the clock, and the write switch.
+///
+/// `state == fold(log)`: nothing changes it but [`State::apply`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    twins: Vec<Option<Twin>>,
+    ids: HashMap<TwinId, Handle>,
+    ledger: Ledger,
+    timeline: Timeline,
+    writes_off: Option<Principal>,
+    head: Seq,
+    epoch: u32,
+}
+
+impl State {
+    /// The twin with this id.
+    #[must_use]
+    pub fn twin(&self, id: &TwinId) -> Option<&Twin> {
+        self.by_handle(*self.ids.get(id)?)
+    }
+
+    /// The twin with this number.
+    #[must_use]
+    pub fn by_handle(&self, handle: Handle) -> Option<&Twin> {
+        self.twins.get(usize::try_from(handle.0).ok()?)?.as_ref()
+    }
+
+    /// All twins, in the order in which they were first described.
+    pub fn twins(&self) -> impl Iterator<Item = &Twin> {
+        self.twins.iter().flatten()
+    }
+
+    /// The number that the next new twin gets.
+    #[must_use]
+    pub fn next_handle(&self) -> Handle {
+        Handle(u32::try_from(self.twins.len().max(1)).unwrap_or(u32::MAX))
+    }
+
+    /// Commands known by their callers' keys.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How times in the log resolve.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Whether commands may be carried out at all.
+    #[must_use]
+    pub fn writes_on(&self) -> bool {
+        self.writes_off.is_none()
+    }
+
+    /// Who switched writes off, if they are.
+    #[must_use]
+    pub fn writes_off_by(&self) -> Option<&Principal> {
+        self.writes_off.as_ref()
+    }
+
+    /// The last commit applied.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// The current epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Applies a commit. Commits come in the order of their sequence numbers.
+    pub fn apply(&mut self, commit: &Commit) {
+        self.head = self.head.max(commit.seq);
+        match &commit.body {
+            Body::Gateway(event) => self.apply_gateway(commit.seq, event),
+            Body::Twin { handle, twin, origin, what } => {
+                self.apply_twin(commit.seq, *handle, twin, origin, what)
+            }
+        }
+    }
+
+    fn apply_gateway(&mut self, seq: Seq, event: &GatewayEvent) {
+        match event {
+            GatewayEvent::Opened { epoch, boot, offset, .. } => {
+                self.epoch = *epoch;
+                self.timeline.opened(seq, *epoch, *boot, *offset);
+            }
+            GatewayEvent::ClockSet { offset } => self.timeline.clock_set(seq, *offset),
+            GatewayEvent::Writes { on, by } => self.writes_off = (!on).then(|| by.clone()),
+            GatewayEvent::Gap { .. } => {}
+        }
+    }
+
+    fn apply_twin(&mut self, seq: Seq, handle: Handle, id: &TwinId, origin: &Origin, what: &What) {
+        let Ok(at) = usize::try_from(handle.0) else { return };
+        if at == 0 {
+            return;
+        }
+        if self.twins.len() <= at {
+            self.twins.resize_with(at + 1, || None);
+        }
+        let Some(slot) = self.twins.get_mut(at) else { return };
+        if matches!(what, What::Purged) {
+            *slot = None;
+            self.ids.remove(id);
+            return;
+        }
+        let twin = match slot {
+            Some(twin) => twin,
+            None => {
+                self.ids.insert(id.clone(), handle);
+                slot.insert(Twin::new(id.clone(), handle))
+            }
+        };
+        let by = || match origin {
+            Origin::Principal(by) => by.clone(),
+            _ => Principal { kind: PrincipalKind::User, name: "gatewayd".into() },
+        };
+        match what {
+            What::Command(command) => {
+                let entry = LedgerEntry {
+                    seq,
+                    twin: Some(handle),
+                    stage: Stage::Accepted,
+                    asked: command.asked,
+                };
+                self.ledger.remember(by(), command.key.clone(), entry);
+            }
+            What::Refused { key, reason, detail, .. } => {
+                let stage = Stage::Ended(Outcome::Rejected(*reason, detail.clone()));
+                self.ledger.remember(
+                    by(),
+                    key.clone(),
+                    LedgerEntry { seq, twin: Some(handle), stage, asked: None },
+                );
+            }
+            What::Step { command, step } => {
+                if let Some(known) = twin.commands().get(command)
+                    && let Some(stage) = known.stage.after(step)
+                {
+                    self.ledger.settle(&known.by, &known.command.key, &stage);
+                }
+            }
+            _ => {}
+        }
+        twin.apply(seq, origin, what);
+    }
+}

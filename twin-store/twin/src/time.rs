@@ -1,0 +1,208 @@
+//! Instants, clocks, and how the log turns a boot's own time into wall-clock time.
+
+use std::fmt;
+
+use crate::Seq;
+
+/// Wall-clock time: microseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+/// Time since the machine booted, sleep included (`CLOCK_BOOTTIME`), in microseconds.
+///
+/// It goes on over restarts of the daemon and begins anew with each boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Boottime(pub i64);
+
+/// Which boot of the machine: the kernel's random id of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BootId(pub [u8; 16]);
+
+impl fmt::Debug for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Which clock a time was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceClock {
+    /// Ours: microseconds of [`Boottime`], resolved to UTC by the [`Timeline`].
+    Gateway = 0,
+    /// The asset's: microseconds since 1970 UTC, never adjusted by us.
+    Device = 1,
+}
+
+/// A base time of a change and the clock that it was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimeBase {
+    /// Whose clock.
+    pub clock: SourceClock,
+    /// Microseconds on that clock.
+    pub micros: i64,
+}
+
+impl TimeBase {
+    /// A time of our own clock.
+    #[must_use]
+    pub fn gateway(at: Boottime) -> Self {
+        Self { clock: SourceClock::Gateway, micros: at.0 }
+    }
+
+    /// A time of the asset's clock.
+    #[must_use]
+    pub fn device(at: Timestamp) -> Self {
+        Self { clock: SourceClock::Device, micros: at.0 }
+    }
+
+    /// The same base, this many microseconds later.
+    #[must_use]
+    pub fn plus(self, offset: i64) -> Self {
+        Self { micros: self.micros.saturating_add(offset), ..self }
+    }
+}
+
+/// Now, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since boot.
+    pub boottime: Boottime,
+    /// Which boot.
+    pub boot: BootId,
+    /// Wall-clock time; `None` while the clock is not set.
+    pub utc: Option<Timestamp>,
+}
+
+/// A stretch of the log whose times resolve with one offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first sequence number of the stretch.
+    pub from: Seq,
+    /// The epoch: grows at each opening of the store.
+    pub epoch: u32,
+    /// The boot during which it was written.
+    pub boot: BootId,
+    /// UTC minus boottime in microseconds; `None` while the clock was not set.
+    pub offset: Option<i64>,
+}
+
+/// How [`Boottime`] in the log resolves to wall-clock time: the fold of epoch openings and clock settings.
+///
+/// Invariant: `spans` is sorted by `from`. Nothing in the log is ever rewritten when the clock is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    spans: Vec<Span>,
+}
+
+impl Timeline {
+    /// A timeline of these spans, sorted by their first sequence number.
+    #[must_use]
+    pub fn new(mut spans: Vec<Span>) -> Self {
+        spans.sort_by_key(|span| span.from);
+        Self { spans }
+    }
+
+    /// All spans, oldest first.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// An epoch begins at `from`.
+    pub fn opened(&mut self, from: Seq, epoch: u32, boot: BootId, offset: Option<i64>) {
+        self.spans.push(Span { from, epoch, boot, offset });
+    }
+
+    /// The clock was set at `from`.
+    ///
+    /// The first setting of a boot that started unset gives that boot's earlier stretches their offset;
+    /// any later step is valid from here on only, so that a wrong step never falsifies good history.
+    pub fn clock_set(&mut self, from: Seq, offset: i64) {
+        let Some(last) = self.spans.last().copied() else { return };
+        for span in
+            self.spans.iter_mut().filter(|span| span.boot == last.boot && span.offset.is_none())
+        {
+            span.offset = Some(offset);
+        }
+        if last.offset.is_some_and(|known| known != offset) {
+            self.spans.push(Span { from, offset: Some(offset), ..last });
+        }
+    }
+
+    /// The span that the commit with this sequence number belongs to.
+    #[must_use]
+    pub fn span_of(&self, seq: Seq) -> Option<Span> {
+        let after = self.spans.partition_point(|span| span.from <= seq);
+        after.checked_sub(1).and_then(|i| self.spans.get(i)).copied()
+    }
+
+    /// Wall-clock time of a boottime found in the commit `seq`; `None` while that boot's clock is unset.
+    #[must_use]
+    pub fn resolve(&self, seq: Seq, at: Boottime) -> Option<Timestamp> {
+        self.span_of(seq)?.offset.map(|offset| Timestamp(at.0.saturating_add(offset)))
+    }
+
+    /// Wall-clock time of a time base found in the commit `seq`.
+    #[must_use]
+    pub fn resolve_base(&self, seq: Seq, base: TimeBase) -> Option<Timestamp> {
+        match base.clock {
+            SourceClock::Device => Some(Timestamp(base.micros)),
+            SourceClock::Gateway => self.resolve(seq, Boottime(base.micros)),
+        }
+    }
+
+    /// Drops spans that end before `first`, the oldest sequence number that is still kept.
+    pub fn forget_before(&mut self, first: Seq) {
+        let keep = self.spans.partition_point(|span| span.from <= first).saturating_sub(1);
+        self.spans.drain(..keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: BootId = BootId([1; 16]);
+    const B: BootId = BootId([2; 16]);
+
+    #[test]
+    fn a_boot_without_a_clock_is_timed_when_the_clock_is_set() {
+        let mut line = Timeline::default();
+        line.opened(Seq(1), 1, A, None);
+        line.opened(Seq(10), 2, A, None);
+        assert_eq!(line.resolve(Seq(5), Boottime(7)), None);
+        line.clock_set(Seq(20), 1_000);
+        assert_eq!(line.resolve(Seq(5), Boottime(7)), Some(Timestamp(1_007)));
+        assert_eq!(line.resolve(Seq(25), Boottime(9)), Some(Timestamp(1_009)));
+    }
+
+    #[test]
+    fn a_later_step_leaves_history_alone() {
+        let mut line = Timeline::default();
+        line.opened(Seq(1), 1, A, Some(1_000));
+        line.clock_set(Seq(20), 999_000);
+        assert_eq!(line.resolve(Seq(19), Boottime(0)), Some(Timestamp(1_000)));
+        assert_eq!(line.resolve(Seq(20), Boottime(0)), Some(Timestamp(999_000)));
+    }
+
+    #[test]
+    fn another_boots_unset_clock_is_not_touched() {
+        let mut line = Timeline::default();
+        line.opened(Seq(1), 1, A, None);
+        line.opened(Seq(10), 2, B, None);
+        line.clock_set(Seq(11), 5);
+        assert_eq!(line.resolve(Seq(1), Boottime(0)), None);
+        assert_eq!(line.resolve(Seq(10), Boottime(0)), Some(Timestamp(5)));
+    }
+
+    #[test]
+    fn forgetting_keeps_the_span_in_force() {
+        let mut line = Timeline::default();
+        line.opened(Seq(1), 1, A, Some(1));
+        line.opened(Seq(10), 2, A, Some(2));
+        line.opened(Seq(20), 3, A, Some(3));
+        line.forget_before(Seq(15));
+        assert_eq!(line.spans().len(), 2);
+        assert_eq!(line.resolve(Seq(15), Boottime(0)), Some(Timestamp(2)));
+    }
+}

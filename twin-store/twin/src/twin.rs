@@ -1,0 +1,378 @@
+//! A twin: the fold of its commits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{
+    Binding, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle, LifeCycle,
+    Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Report, Reported, Seq,
+    Stage, Step, TwinId, Value, What,
+};
+
+/// The digital counterpart of one asset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Twin {
+    id: TwinId,
+    handle: Handle,
+    description: Arc<Description>,
+    life_cycle: LifeCycle,
+    since: Seq,
+    reported: Vec<Option<Reading>>,
+    desired: BTreeMap<u16, Desired>,
+    relationships: Vec<Relationship>,
+    bindings: BTreeMap<Arc<str>, Binding>,
+    commands: BTreeMap<CommandId, CommandState>,
+    counts: Vec<GroupCounts>,
+    rev: u64,
+    features: Vec<Touched>,
+}
+
+/// How often a feature changed, and when last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Grows by one with each commit that changes the feature.
+    pub rev: u64,
+    /// The last commit that did.
+    pub seq: Seq,
+}
+
+/// What a commit did to a twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Its rev grew.
+    pub changed: bool,
+}
+
+impl Twin {
+    /// A twin of which nothing is known but its id.
+    #[must_use]
+    pub fn new(id: TwinId, handle: Handle) -> Self {
+        Self {
+            id,
+            handle,
+            description: Arc::default(),
+            life_cycle: LifeCycle::Created,
+            since: Seq(0),
+            reported: Vec::new(),
+            desired: BTreeMap::new(),
+            relationships: Vec::new(),
+            bindings: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            counts: Vec::new(),
+            rev: 0,
+            features: Vec::new(),
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &TwinId {
+        &self.id
+    }
+
+    /// Its number in the log.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// What is on its asset's plate.
+    #[must_use]
+    pub fn nameplate(&self) -> &Nameplate {
+        &self.description.nameplate
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn life_cycle(&self) -> LifeCycle {
+        self.life_cycle
+    }
+
+    /// The commit since which it stands there.
+    #[must_use]
+    pub fn since(&self) -> Seq {
+        self.since
+    }
+
+    /// What is known of the point at this index.
+    #[must_use]
+    pub fn reading(&self, index: u16) -> Option<&Reading> {
+        self.reported.get(usize::from(index))?.as_ref()
+    }
+
+    /// What was last asked of each property.
+    #[must_use]
+    pub fn desired(&self) -> &BTreeMap<u16, Desired> {
+        &self.desired
+    }
+
+    /// Its links to other twins.
+    #[must_use]
+    pub fn relationships(&self) -> &[Relationship] {
+        &self.relationships
+    }
+
+    /// Which lines have reached its asset.
+    #[must_use]
+    pub fn bindings(&self) -> &BTreeMap<Arc<str>, Binding> {
+        &self.bindings
+    }
+
+    /// Commands that have not ended.
+    #[must_use]
+    pub fn commands(&self) -> &BTreeMap<CommandId, CommandState> {
+        &self.commands
+    }
+
+    /// The last heartbeat.
+    #[must_use]
+    pub fn counts(&self) -> &[GroupCounts] {
+        &self.counts
+    }
+
+    /// Grows by one with each commit that changes the twin.
+    #[must_use]
+    pub fn rev(&self) -> u64 {
+        self.rev
+    }
+
+    /// How often the feature with this index changed, and when last.
+    #[must_use]
+    pub fn feature(&self, feature: u16) -> Touched {
+        self.features.get(usize::from(feature)).copied().unwrap_or_default()
+    }
+
+    /// Whether `what` can happen to this twin.
+    ///
+    /// # Errors
+    /// What contradicts the model, in words.
+    pub fn check(&self, what: &What) -> Result<(), String> {
+        match what {
+            What::Reported(reported) | What::Backfilled(reported) => self.check_reported(reported),
+            What::Transition { from, to, trigger, .. } => {
+                if *from == self.life_cycle && from.after(*trigger) == Some(*to) {
+                    return Ok(());
+                }
+                Err(format!(
+                    "{} is {}: {trigger} does not lead from {from} to {to}",
+                    self.id, self.life_cycle
+                ))
+            }
+            What::Step { command, step } => match self.commands.get(command) {
+                Some(known) if known.stage.after(step).is_some() => Ok(()),
+                Some(known) => Err(format!("command {} is {}", command.0, known.stage.word())),
+                None => Err(format!("command {} is not open", command.0)),
+            },
+            What::Event(event) if self.description.point(event.index).is_none() => {
+                Err(format!("there is no event with index {}", event.index))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_reported(&self, reported: &Reported) -> Result<(), String> {
+        if reported.revision > self.description.revision {
+            return Err(format!("revision {} is not known yet", reported.revision));
+        }
+        if !reported.entries.is_sorted_by(|a, b| a.index < b.index) {
+            return Err("readings are not sorted by index, or an index occurs twice".into());
+        }
+        for entry in &reported.entries {
+            let Some(point) = self.description.point(entry.index) else {
+                return Err(format!("there is no point with index {}", entry.index));
+            };
+            if entry.value.as_ref().is_some_and(|v| !point.spec.value_type.admits(v)) {
+                let (feature, name) = (&point.spec.feature, &point.spec.name);
+                return Err(format!("{feature}/{name} cannot hold {:?}", entry.value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves in `reported` what is worth a commit: report by change and deadband.
+    ///
+    /// A reading that answers a command is always worth one.
+    pub fn reduce(&self, reported: &mut Reported) {
+        if reported.command.is_none() {
+            reported.entries.retain(|entry| self.news(entry));
+        }
+    }
+
+    fn news(&self, entry: &Entry) -> bool {
+        let (Some(point), Some(last)) =
+            (self.description.point(entry.index), self.reading(entry.index))
+        else {
+            return true;
+        };
+        if point.spec.report == Report::Always || entry.quality != last.quality {
+            return true;
+        }
+        let Some(new) = &entry.value else { return false };
+        let Some(old) = &last.value else { return true };
+        if let Report::Deadband(band) = point.spec.report {
+            let of = &point.spec.value_type;
+            if let (Some(new), Some(old)) = (new.as_f64(of), old.as_f64(of)) {
+                return (new - old).abs() > band || new.is_nan() != old.is_nan();
+            }
+        }
+        new != old
+    }
+
+    /// Applies what happened. Total: what [`Twin::check`] would refuse leaves the twin as it is.
+    pub fn apply(&mut self, seq: Seq, origin: &Origin, what: &What) -> Applied {
+        let changed = match what {
+            What::Described(description) => self.describe(seq, description),
+            What::Reported(reported) => self.report(seq, reported),
+            What::Backfilled(_) | What::Thinned(_) | What::Refused { .. } | What::Purged => false,
+            What::Event(event) => self.touch_point(seq, event.index),
+            What::Heartbeat(counts) => {
+                self.counts.clone_from(counts);
+                false
+            }
+            What::Binding(binding) => {
+                self.bindings.insert(binding.line.clone(), binding.clone());
+                true
+            }
+            What::Transition { to, .. } => {
+                self.life_cycle = *to;
+                self.since = seq;
+                true
+            }
+            What::Command(command) => {
+                let by = match origin {
+                    Origin::Principal(by) => by.clone(),
+                    _ => Principal { kind: crate::PrincipalKind::User, name: "gatewayd".into() },
+                };
+                self.ask(seq, &by, command)
+            }
+            What::Step { command, step } => self.step(seq, *command, step),
+            What::Related(relationship) => {
+                let new = !self.relationships.contains(relationship);
+                if new {
+                    self.relationships.push(relationship.clone());
+                }
+                new
+            }
+            What::Unrelated(relationship) => {
+                let before = self.relationships.len();
+                self.relationships.retain(|r| r != relationship);
+                self.relationships.len() < before
+            }
+        };
+        self.rev += u64::from(changed);
+        Applied { changed }
+    }
+
+    fn describe(&mut self, seq: Seq, description: &Arc<Description>) -> bool {
+        self.description = description.clone();
+        self.reported.resize_with(description.points.len(), || None);
+        self.features.resize(description.features.len(), Touched::default());
+        for feature in &mut self.features {
+            *feature = Touched { rev: feature.rev + 1, seq };
+        }
+        true
+    }
+
+    fn report(&mut self, seq: Seq, reported: &Reported) -> bool {
+        let mut touched = None;
+        for entry in &reported.entries {
+            let Some(slot) = self.reported.get_mut(usize::from(entry.index)) else { continue };
+            let source = reported.source.plus(entry.offset);
+            match slot {
+                Some(reading) => {
+                    if entry.value.is_some() {
+                        reading.value.clone_from(&entry.value);
+                    }
+                    (reading.quality, reading.source, reading.server) =
+                        (entry.quality, source, reported.server);
+                    (reading.seq, reading.command) = (seq, reported.command);
+                }
+                None => {
+                    *slot = Some(Reading {
+                        value: entry.value.clone(),
+                        quality: entry.quality,
+                        source,
+                        server: reported.server,
+                        seq,
+                        command: reported.command,
+                    });
+                }
+            }
+            let feature = self.description.point(entry.index).map(|p| p.feature);
+            if feature != touched {
+                touched = feature;
+                if let Some(f) = feature {
+                    self.touch(seq, f);
+                }
+            }
+        }
+        !reported.entries.is_empty()
+    }
+
+    fn touch(&mut self, seq: Seq, feature: u16) {
+        if let Some(touched) = self.features.get_mut(usize::from(feature))
+            && touched.seq != seq
+        {
+            *touched = Touched { rev: touched.rev + 1, seq };
+        }
+    }
+
+    fn touch_point(&mut self, seq: Seq, index: u16) -> bool {
+        if let Some(feature) = self.description.point(index).map(|p| p.feature) {
+            self.touch(seq, feature);
+        }
+        true
+    }
+
+    fn ask(&mut self, seq: Seq, by: &Principal, command: &crate::Command) -> bool {
+        let id = CommandId(seq.0);
+        if let Order::Write(value) = &command.order {
+            let version = self.desired.get(&command.index).map_or(1, |d| d.version + 1);
+            let desired = Desired {
+                value: value.clone(),
+                version,
+                command: id,
+                by: by.clone(),
+                stage: Stage::Accepted,
+            };
+            self.desired.insert(command.index, desired);
+        }
+        let state = CommandState {
+            command: command.clone(),
+            by: by.clone(),
+            stage: Stage::Accepted,
+            expected: None,
+        };
+        self.commands.insert(id, state);
+        self.touch_point(seq, command.index)
+    }
+
+    fn step(&mut self, seq: Seq, id: CommandId, step: &Step) -> bool {
+        let Some(known) = self.commands.get_mut(&id) else { return false };
+        let Some(stage) = known.stage.after(step) else { return false };
+        if let Step::Sent { expected } = step {
+            known.expected = Some(expected.clone());
+        }
+        known.stage = stage.clone();
+        let index = known.command.index;
+        if let Some(desired) = self.desired.get_mut(&index).filter(|d| d.command == id) {
+            desired.stage = stage.clone();
+        }
+        if stage.ended() {
+            self.commands.remove(&id);
+        }
+        self.touch_point(seq, index)
+    }
+
+    /// The reading's value where it is good; what a control decision may use.
+    #[must_use]
+    pub fn good(&self, index: u16) -> Option<&Value> {
+        self.reading(index).filter(|r| r.quality == Quality::GOOD).and_then(|r| r.value.as_ref())
+    }
+}
