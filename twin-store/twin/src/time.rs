@@ -8,6 +8,75 @@ use crate::Seq;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
+impl Timestamp {
+    /// The instant that an RFC 3339 text in UTC names, to the microsecond; finer digits are cut.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, clock) = text.strip_suffix(['Z', 'z'])?.split_once(['T', 't', ' '])?;
+        let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+        let all_digits = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
+        let legal = (1..=12).contains(&month) && day >= 1 && hour < 24 && minute < 60;
+        if !(all_digits && legal && second <= 60) {
+            return None;
+        }
+        let days = days_of(year, month, day);
+        if date_of(days) != (year, month, day) {
+            return None;
+        }
+        let micros = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+        let micros = micros.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+        Some(Self((days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + micros))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds, or with microseconds where there are any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = date_of(self.0.div_euclid(86_400_000_000));
+        let micros = self.0.rem_euclid(86_400_000_000);
+        let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.")?;
+        match micros % 1000 {
+            0 => write!(f, "{:03}Z", micros / 1000),
+            _ => write!(f, "{micros:06}Z"),
+        }
+    }
+}
+
+/// Numbers of exactly these many digits.
+fn numbers(text: &str, by: char, widths: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(by);
+    let mut all = [0; 3];
+    for (number, width) in all.iter_mut().zip(widths) {
+        let part = parts.next().filter(|p| p.len() == width)?;
+        *number = part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())??;
+    }
+    parts.next().is_none().then_some(all)
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar.
+fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March here, so that the leap day is the last one.
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// The date this many days after 1970-01-01.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march = (5 * of_year + 2) / 153;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, of_year - (153 * march + 2) / 5 + 1)
+}
+
 /// Time since the machine booted, sleep included (`CLOCK_BOOTTIME`), in microseconds.
 ///
 /// It goes on over restarts of the daemon and begins anew with each boot.
@@ -164,6 +233,33 @@ mod tests {
 
     const A: BootId = BootId([1; 16]);
     const B: BootId = BootId([2; 16]);
+
+    #[test]
+    fn instants_read_as_written() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+            (4_107_542_399_123_456, "2100-02-28T23:59:59.123456Z"),
+        ] {
+            assert_eq!(Timestamp(micros).to_string(), text);
+            assert_eq!(Timestamp::parse(text), Some(Timestamp(micros)));
+        }
+        for day in -800_000..800_000 {
+            let (y, m, d) = date_of(day);
+            assert_eq!(days_of(y, m, d), day);
+        }
+        for bad in [
+            "",
+            "2026-02-30T00:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-1-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+        ] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_boot_without_a_clock_is_timed_when_the_clock_is_set() {
