@@ -1,1 +1,11 @@
 //! Certificates, credentials and trust, made into rustls configurations.
+//!
+//! One crypto provider, ring, is named here explicitly: the process default is never used.
+//! Deliberately absent: sockets, key generation, any switch that turns verification off.
+
+mod client;
+mod error;
+mod pem;
+
+pub use client::{Client, ClientSettings, Identity};
+pub use error::TlsError;
