@@ -1,1 +1,27 @@
-//! Reads TOML settings and reports every mistake at once.
+//! Reads TOML settings and reports every mistake at once, each with file, line, column, key and what to do.
+//!
+//! The structs that receive the settings are the single truth: their JSON schema says which keys exist, and
+//! [`parse`] compares the file with it before serde sees it. [`schema()`] gives the same schema to editors.
+//! What a schema cannot say (a name, an address, a line that must exist) is checked by the owner of the struct,
+//! who reports it through [`Source::error`] with the path of the key.
+//!
+//! Deliberately absent: what any key means, defaults, merging of files, writing of files.
+
+mod diagnostic;
+mod guard;
+mod nearest;
+mod parse;
+mod path;
+mod scalar;
+mod secret;
+mod source;
+mod tree;
+mod walk;
+
+pub use diagnostic::{Diagnostic, Severity, has_errors};
+pub use nearest::nearest;
+pub use parse::{fuzz_one, parse, schema};
+pub use path::KeyPath;
+pub use scalar::{ByteSize, Duration, ScalarError};
+pub use secret::{Secret, SecretError};
+pub use source::{Position, Source};
