@@ -1,1 +1,32 @@
-//! Requests and answers of the local API.
+//! Requests and answers of the local API as plain types with one versioned JSON encoding.
+//!
+//! One JSON object per line over a Unix socket. A line to the daemon is an [`Ask`], a line back is a [`Reply`].
+//! A request gets one reply, with two exceptions: [`Request::Watch`] gets replies until the caller hangs up, and
+//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`.
+//! A caller may send the next request on the same connection after the last reply.
+//!
+//! Deliberately absent: logic, sockets, tables for people.
+
+mod answer;
+mod request;
+mod twins;
+mod works;
+
+pub use answer::{Answer, Code, Failure, Missed, Reply};
+pub use request::{Ask, Request};
+pub use twins::{Command, Point, Section, Twin, Update, Why};
+pub use works::{
+    Alarm, Device, Lane, Line, Link, Pending, Reloaded, Status, Store, Unit, UnitState, Version,
+    Writes,
+};
+
+/// The version of this encoding. A daemon answers a request of another version with [`Code::Version`].
+///
+/// Fields may be added without a new version: whoever reads ignores what it does not know.
+pub const VERSION: u32 = 1;
+
+/// The longest request line in bytes, the newline included.
+pub const LONGEST_REQUEST: usize = 64 * 1024;
+
+/// Where the daemon listens unless told otherwise.
+pub const SOCKET: &str = "/run/gatewayd/control.sock";

@@ -1,0 +1,104 @@
+//! What can be asked of the daemon.
+
+use serde::{Deserialize, Serialize};
+
+/// A line to the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The version of the encoding, [`crate::VERSION`].
+    pub v: u32,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+impl Ask {
+    /// A request in this version of the encoding.
+    #[must_use]
+    pub fn new(request: Request) -> Self {
+        Self { v: crate::VERSION, request }
+    }
+}
+
+/// What can be asked. Points are named `feature/name`, or `name` alone where that is unique in the twin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// Which program answers.
+    Version,
+    /// How the daemon is.
+    Status,
+    /// The twins and what is known of them.
+    Twins {
+        /// Only this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        twin: Option<String>,
+    },
+    /// Everything that happens from now on.
+    Watch {
+        /// Only to this twin.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        twin: Option<String>,
+        /// Only to this point.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        point: Option<String>,
+    },
+    /// Reads points from the asset now.
+    Read {
+        /// Whose.
+        twin: String,
+        /// Which; all readable ones where none is named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        points: Vec<String>,
+        /// How long to wait for the asset, in milliseconds.
+        #[serde(default = "seconds_10")]
+        timeout_ms: u64,
+    },
+    /// Writes a value to the asset, or calls an action.
+    Set {
+        /// Whose.
+        twin: String,
+        /// Which property or action.
+        point: String,
+        /// The value as JSON; a label of an enumeration is accepted as a text.
+        value: serde_json::Value,
+        /// Tell every step until the command has ended.
+        #[serde(default)]
+        wait: bool,
+        /// The command is never executed later than this after it was accepted, in milliseconds.
+        #[serde(default = "seconds_10")]
+        timeout_ms: u64,
+        /// The caller's id of the command: a repeat with the same key is the same command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
+    /// The upstream connections and what waits for them.
+    Links,
+    /// Gives up what a held link refuses, on the operator's explicit word.
+    LinksSkip {
+        /// Which link.
+        link: String,
+    },
+    /// The lines to the assets.
+    Lines,
+    /// Why a twin or a point is as it is: bytes, decode steps, quality, next attempt, lanes.
+    Why {
+        /// Which twin.
+        twin: String,
+        /// Which point.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        point: Option<String>,
+    },
+    /// Whether commands may be carried out at all; switches it where `on` is there.
+    Writes {
+        /// On or off.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<bool>,
+    },
+    /// Reads the configuration again and applies what changed.
+    Reload,
+}
+
+fn seconds_10() -> u64 {
+    10_000
+}

@@ -1,0 +1,211 @@
+//! The gateway's own works as the local API shows them.
+//!
+//! Instants are RFC 3339 in UTC; they are absent while the gateway's clock is not set. Times are milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// Which program answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Always `gatewayd`.
+    pub program: String,
+    /// Its version.
+    pub version: String,
+    /// The version of this encoding that it speaks.
+    pub api: u32,
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which program.
+    pub version: Version,
+    /// The gateway's id.
+    pub gateway: String,
+    /// Milliseconds since the daemon started.
+    pub uptime_ms: u64,
+    /// The gateway's clock is set.
+    pub clock_set: bool,
+    /// The file that the running configuration came from.
+    pub config: String,
+    /// Whether commands may be carried out.
+    pub writes: Writes,
+    /// What somebody should look at.
+    pub alarms: Vec<Alarm>,
+    /// The supervised parts of the daemon.
+    pub units: Vec<Unit>,
+    /// Twins by life cycle state.
+    pub twins: Vec<(String, u64)>,
+    /// The store.
+    pub store: Store,
+}
+
+/// A condition that lasts until somebody does something about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Milliseconds since it began.
+    pub for_ms: u64,
+}
+
+/// A supervised part of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: UnitState,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Its last fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Milliseconds until the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+/// How a supervised part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitState {
+    /// It runs.
+    Running,
+    /// It failed and will be started again.
+    Waiting,
+    /// It failed for good; only a changed configuration or a restart starts it again.
+    Parked,
+    /// It was stopped, or has nothing more to do.
+    Stopped,
+}
+
+/// The store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// The epoch: grows at each start.
+    pub epoch: u32,
+    /// The last commit.
+    pub head: u64,
+    /// Names and values of what it counts.
+    pub counts: Vec<(String, u64)>,
+}
+
+/// An upstream connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// The words that it speaks.
+    pub dialect: String,
+    /// Where it goes.
+    pub target: String,
+    /// `connecting`, `connected`, `held`, `waiting`, `parked`.
+    pub state: String,
+    /// Why it is not connected or is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Milliseconds in this state.
+    pub for_ms: u64,
+    /// Milliseconds until the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+    /// Whether it may command, in the words of the configuration.
+    pub commands: String,
+    /// What waits for it, by class.
+    pub pending: Vec<Pending>,
+    /// Its lanes.
+    pub lanes: Vec<Lane>,
+    /// Names and values of what it counts.
+    pub counts: Vec<(String, u64)>,
+}
+
+/// What waits for a link in one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// `alarm`, `record` or `sample`.
+    pub class: String,
+    /// Commits.
+    pub commits: u64,
+}
+
+/// A durable range of the log that a link has still to deliver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// `alarm`, `record` or `sample`.
+    pub class: String,
+    /// The next sequence number.
+    pub next: u64,
+    /// Where it ends; a live lane has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+}
+
+/// A line to assets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// The protocol.
+    pub protocol: String,
+    /// Where it goes.
+    pub target: String,
+    /// `up`, `down`, `waiting`, `parked`.
+    pub state: String,
+    /// Why it is not up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The devices on it.
+    pub devices: Vec<Device>,
+    /// Names and values of what it counts.
+    pub counts: Vec<(String, u64)>,
+}
+
+/// A device on a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its twin.
+    pub twin: String,
+    /// Its address on the line.
+    pub address: String,
+    /// `online`, `offline`, `paused`, `unknown`.
+    pub state: String,
+    /// Why it is not online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Milliseconds until the next attempt, where it is not polled as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+/// Whether commands may be carried out at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writes {
+    /// On or off.
+    pub on: bool,
+    /// Who switched them off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Lines, links and twins that were added.
+    pub added: Vec<String>,
+    /// Those that were removed.
+    pub removed: Vec<String>,
+    /// Those that were changed.
+    pub changed: Vec<String>,
+    /// How many were left alone.
+    pub same: u64,
+    /// What only a restart can apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
+    /// What is wrong with device files; they are disabled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}

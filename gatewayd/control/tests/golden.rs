@@ -1,0 +1,153 @@
+//! The encoding that other programs rely on, line by line. A change here is a change of the API.
+#![cfg(test)]
+
+use control::{
+    Answer, Ask, Code, Command, Failure, Missed, Point, Reply, Request, Section, Twin, Update, Why,
+    Writes,
+};
+use serde_json::json;
+
+#[track_caller]
+fn ask(request: Request, line: &str) {
+    let ask = Ask::new(request);
+    assert_eq!(serde_json::to_string(&ask).unwrap(), line);
+    assert_eq!(serde_json::from_str::<Ask>(line).unwrap(), ask);
+}
+
+#[track_caller]
+fn reply(answer: Answer, line: &str) {
+    let reply = Reply::new(answer);
+    assert_eq!(serde_json::to_string(&reply).unwrap(), line);
+    assert_eq!(serde_json::from_str::<Reply>(line).unwrap(), reply);
+}
+
+#[test]
+fn requests() {
+    ask(Request::Version, r#"{"v":1,"do":"version"}"#);
+    ask(Request::Twins { twin: None }, r#"{"v":1,"do":"twins"}"#);
+    let watch = Request::Watch { twin: Some("meter".into()), point: Some("grid/power".into()) };
+    ask(watch, r#"{"v":1,"do":"watch","twin":"meter","point":"grid/power"}"#);
+    let set = Request::Set {
+        twin: "meter".into(),
+        point: "relay/on".into(),
+        value: json!(true),
+        wait: true,
+        timeout_ms: 5000,
+        key: Some("a1".into()),
+    };
+    ask(
+        set,
+        r#"{"v":1,"do":"set","twin":"meter","point":"relay/on","value":true,"wait":true,"timeout_ms":5000,"key":"a1"}"#,
+    );
+    ask(Request::LinksSkip { link: "cloud".into() }, r#"{"v":1,"do":"links-skip","link":"cloud"}"#);
+    ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
+}
+
+#[test]
+fn what_may_be_left_out_has_a_default() {
+    let line = r#"{"v":1,"do":"set","twin":"meter","point":"on","value":1}"#;
+    let ask: Ask = serde_json::from_str(line).unwrap();
+    let Request::Set { wait, timeout_ms, key, .. } = ask.request else { panic!("{ask:?}") };
+    assert_eq!((wait, timeout_ms, key), (false, 10_000, None));
+}
+
+#[test]
+fn a_field_of_a_later_version_is_ignored() {
+    let line = r#"{"v":1,"do":"twins","twin":"a","later":7}"#;
+    let ask: Ask = serde_json::from_str(line).unwrap();
+    assert_eq!(ask.request, Request::Twins { twin: Some("a".into()) });
+    let line = r#"{"v":1,"is":"error","code":"a-later-code","message":"m"}"#;
+    let reply: Reply = serde_json::from_str(line).unwrap();
+    assert_eq!(reply.answer, Answer::Error(Failure::new(Code::Other, "m")));
+}
+
+#[test]
+fn twins() {
+    let point = Point {
+        feature: "grid".into(),
+        name: "power".into(),
+        value: json!(230.5),
+        unit: Some("W".into()),
+        quality: "bad".into(),
+        cause: Some("timeout".into()),
+        age_ms: Some(1200),
+        ..Point::default()
+    };
+    let twin = Twin {
+        id: "meter".into(),
+        life_cycle: "out of sync".into(),
+        since: Some("2026-11-23T15:00:00Z".into()),
+        model: None,
+        asset: None,
+        line: Some("tcp:10.0.0.5:502".into()),
+        rev: 7,
+        age_ms: Some(1200),
+        disabled: None,
+        points: vec![point],
+    };
+    reply(
+        Answer::Twins { twins: vec![twin] },
+        r#"{"v":1,"is":"twins","twins":[{"id":"meter","life_cycle":"out of sync","since":"2026-11-23T15:00:00Z","line":"tcp:10.0.0.5:502","rev":7,"age_ms":1200,"points":[{"feature":"grid","name":"power","value":230.5,"unit":"W","quality":"bad","cause":"timeout","age_ms":1200}]}]}"#,
+    );
+}
+
+#[test]
+fn steps_and_streams() {
+    let command = Command {
+        twin: "meter".into(),
+        point: "relay/on".into(),
+        key: "a1".into(),
+        id: Some(41),
+        stage: "confirmed".into(),
+        after_ms: 84.5,
+        ended: true,
+        known: false,
+        reason: None,
+        detail: None,
+    };
+    reply(
+        Answer::Command(command),
+        r#"{"v":1,"is":"command","twin":"meter","point":"relay/on","key":"a1","id":41,"stage":"confirmed","after_ms":84.5,"ended":true}"#,
+    );
+    let update = Update {
+        seq: 9,
+        epoch: 2,
+        time: None,
+        twin: Some("meter".into()),
+        what: "transition".into(),
+        detail: Some("bound to shadowed: complete".into()),
+        points: Vec::new(),
+    };
+    reply(
+        Answer::Update(update),
+        r#"{"v":1,"is":"update","seq":9,"epoch":2,"twin":"meter","what":"transition","detail":"bound to shadowed: complete"}"#,
+    );
+    reply(
+        Answer::Missed(Missed { first: 4, last: 8 }),
+        r#"{"v":1,"is":"missed","first":4,"last":8}"#,
+    );
+}
+
+#[test]
+fn the_rest() {
+    reply(
+        Answer::Writes(Writes { on: false, by: Some("user:root".into()) }),
+        r#"{"v":1,"is":"writes","on":false,"by":"user:root"}"#,
+    );
+    let rows = vec![("next poll".into(), "in 0.3 s".into())];
+    let why = Why {
+        twin: "meter".into(),
+        point: None,
+        verdict: "shadowed".into(),
+        sections: vec![Section { title: "line".into(), rows }],
+    };
+    reply(
+        Answer::Why(why),
+        r#"{"v":1,"is":"why","twin":"meter","verdict":"shadowed","sections":[{"title":"line","rows":[["next poll","in 0.3 s"]]}]}"#,
+    );
+    let failure = Failure::new(Code::NotFound, "there is no twin \"x\"").help("gatewayctl twins");
+    reply(
+        Answer::Error(failure),
+        r#"{"v":1,"is":"error","code":"not-found","message":"there is no twin \"x\"","help":"gatewayctl twins"}"#,
+    );
+}

@@ -1,0 +1,228 @@
+//! The command line: one program with two names, `gatewayd` (the daemon) and `gatewayctl` (the tool).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the configuration is unless told otherwise.
+const CONFIG: &str = "/etc/gatewayd/gatewayd.toml";
+
+/// What the program was asked to do.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Be the daemon.
+    Daemon(Daemon),
+    /// Be the tool.
+    Tool(Tool),
+}
+
+/// A twin-aware IoT gateway: its devices become digital twins, and what they say reaches the platforms.
+#[derive(Debug, Parser)]
+#[command(name = "gatewayd", version, args_conflicts_with_subcommands = true)]
+struct DaemonLine {
+    #[command(flatten)]
+    daemon: Daemon,
+    #[command(subcommand)]
+    ctl: Option<Ctl>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Ctl {
+    /// The same as `gatewayctl`.
+    Ctl(Tool),
+}
+
+/// How to be the daemon.
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
+}
+
+/// Shows and controls a running gatewayd.
+#[derive(Debug, Parser)]
+#[command(name = "gatewayctl", version, after_help = EXIT_CODES)]
+pub struct Tool {
+    /// Print JSON, one object per line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where the daemon listens.
+    #[arg(long, global = true, value_name = "PATH", env = "GATEWAYD_SOCKET", default_value = control::SOCKET)]
+    pub socket: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit status:
+   0  done
+   1  refused, not found, or (check) device files are broken
+   2  the command line is wrong
+  69  the daemon does not answer
+  75  no answer in time, or a command whose outcome is not known
+  77  not permitted
+  78  (check) gatewayd.toml cannot be used";
+
+/// What the tool can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration without touching anything; all mistakes at once.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = CONFIG)]
+        config: PathBuf,
+    },
+    /// Show the twins: values, units, quality, age.
+    Twins {
+        /// Only this one.
+        twin: Option<String>,
+        /// One line per twin, without its points.
+        #[arg(long)]
+        brief: bool,
+    },
+    /// Show what happens, as it happens.
+    Watch {
+        /// Only this twin or point.
+        #[arg(value_name = "TWIN[/POINT]")]
+        of: Option<String>,
+    },
+    /// Read points from the asset now.
+    Read {
+        /// The twin, or one of its points.
+        #[arg(value_name = "TWIN[/POINT]")]
+        of: String,
+        /// Further points of the same twin.
+        #[arg(value_name = "POINT")]
+        points: Vec<String>,
+        /// How long to wait for the asset.
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Write a value to the asset.
+    Set {
+        /// The point.
+        #[arg(value_name = "TWIN/POINT")]
+        point: String,
+        /// The value: a number, `on`, `off`, a label, a text.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Show every step until the asset has confirmed it by read-back.
+        #[arg(long)]
+        wait: bool,
+        /// The command is never executed later than this.
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        timeout: Duration,
+        /// An id of your own: repeating it repeats nothing.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Show the upstream connections and what waits for them.
+    Links {
+        /// Do something with one.
+        #[command(subcommand)]
+        action: Option<LinkAction>,
+    },
+    /// Show the lines to the assets and the devices on them.
+    Lines,
+    /// Show why a twin or a point is as it is.
+    Why {
+        /// The twin, or one of its points.
+        #[arg(value_name = "TWIN[/POINT]")]
+        of: String,
+    },
+    /// Allow or stop all commands to all assets.
+    Writes {
+        /// What to do.
+        #[arg(value_enum, default_value_t = WritesAction::Status)]
+        action: WritesAction,
+    },
+    /// Read the configuration again and apply what changed.
+    Reload,
+    /// Show how the daemon is.
+    Status,
+}
+
+/// What can be done with a link.
+#[derive(Debug, Subcommand)]
+pub enum LinkAction {
+    /// Give up the messages that the far side refuses; they are lost for this link.
+    Skip {
+        /// Which link.
+        link: String,
+    },
+}
+
+/// What can be done with the write switch.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum WritesAction {
+    /// Allow commands again.
+    On,
+    /// Refuse every command, also after a restart.
+    Off,
+    /// Show which it is.
+    Status,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: Result<jiff::SignedDuration, _> = text.parse();
+    parsed
+        .ok()
+        .and_then(|d| Duration::try_from(d).ok())
+        .ok_or_else(|| "a time is a number and a unit, like 500ms, 10s or 2m".into())
+}
+
+/// Understands the command line; the program's own name decides which of the two it is.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|arg| Path::new(arg).file_stem()).unwrap_or_default();
+    if name == "gatewayctl" {
+        return Tool::try_parse_from(args).map(Invocation::Tool);
+    }
+    let line = DaemonLine::try_parse_from(args)?;
+    Ok(match line.ctl {
+        Some(Ctl::Ctl(tool)) => Invocation::Tool(tool),
+        None => Invocation::Daemon(line.daemon),
+    })
+}
+
+/// The twin and the point of `TWIN/POINT`.
+pub fn split(of: &str) -> (String, Option<String>) {
+    match of.split_once('/') {
+        Some((twin, point)) => (twin.into(), Some(point.into())),
+        None => (of.into(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Invocation, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn two_names_one_program() {
+        use clap::CommandFactory;
+        DaemonLine::command().debug_assert();
+        Tool::command().debug_assert();
+        assert!(matches!(parsed("/usr/bin/gatewayd"), Ok(Invocation::Daemon(_))));
+        assert!(matches!(parsed("/usr/bin/gatewayctl twins"), Ok(Invocation::Tool(_))));
+        assert!(matches!(parsed("gatewayd ctl twins --json"), Ok(Invocation::Tool(_))));
+        assert!(parsed("gatewayd twins").is_err());
+    }
+
+    #[test]
+    fn a_negative_value_is_no_option() {
+        let Ok(Invocation::Tool(tool)) = parsed("gatewayctl set a/b -5 --wait --timeout 500ms")
+        else {
+            panic!("refused")
+        };
+        let Command::Set { value, wait, timeout, .. } = tool.command else { panic!("{tool:?}") };
+        assert_eq!((&*value, wait, timeout), ("-5", true, Duration::from_millis(500)));
+    }
+}

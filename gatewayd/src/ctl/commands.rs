@@ -1,0 +1,206 @@
+//! What each command of the tool does.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use control::{Answer, Code, Failure, Reply, Request};
+
+use super::check::check;
+use super::client::{Client, ClientError};
+use super::paint::Screen;
+use super::{twins, works};
+use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
+
+/// How the tool ends; the codes are documented in its help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// As asked.
+    Done = 0,
+    /// Refused, not found, or device files are broken.
+    Refused = 1,
+    /// The daemon does not answer.
+    Unavailable = 69,
+    /// No answer in time, or an unknown outcome.
+    Uncertain = 75,
+    /// Not permitted.
+    NotPermitted = 77,
+    /// `gatewayd.toml` cannot be used.
+    #[expect(dead_code, reason = "check comes with the configuration")]
+    Configuration = 78,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ToolError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot write the output")]
+    Output(#[from] io::Error),
+}
+
+/// Runs the tool.
+pub fn run(tool: &Tool) -> ExitCode {
+    let exit = match execute(tool, &mut Screen::stdout()) {
+        Ok(exit) => exit,
+        // `gatewayctl watch | head` is no failure.
+        Err(ToolError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            let help = if let ToolError::Client(e) = &error { Some(e.help()) } else { None };
+            complain(&chain(&error), help.as_deref());
+            match error {
+                ToolError::Client(ClientError::NotPermitted { .. }) => Exit::NotPermitted,
+                ToolError::Client(_) => Exit::Unavailable,
+                ToolError::Output(_) => Exit::Refused,
+            }
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
+    if let Command::Check { config } = &tool.command {
+        return Ok(check(screen, config, tool.json)?);
+    }
+    let mut client = Client::connect(&tool.socket)?;
+    client.ask(request(&tool.command))?;
+    loop {
+        let answer = match client.answer() {
+            // A stream ends with the daemon.
+            Err(ClientError::HungUp) if matches!(tool.command, Command::Watch { .. }) => {
+                return Ok(Exit::Unavailable);
+            }
+            answer => answer?,
+        };
+        if tool.json {
+            screen.line(&encoded(&answer)?)?;
+        } else {
+            show(screen, &tool.command, &answer)?;
+        }
+        if let Some(exit) = exit(&answer) {
+            return Ok(exit);
+        }
+    }
+}
+
+fn encoded(answer: &Answer) -> io::Result<String> {
+    serde_json::to_string(&Reply::new(answer.clone())).map_err(io::Error::other)
+}
+
+fn request(command: &Command) -> Request {
+    match command {
+        // Check is answered without the daemon.
+        Command::Check { .. } | Command::Status => Request::Status,
+        Command::Twins { twin, .. } => Request::Twins { twin: twin.clone() },
+        Command::Watch { of } => {
+            let (twin, point) = of.as_deref().map(split).unzip();
+            Request::Watch { twin, point: point.flatten() }
+        }
+        Command::Read { of, points, timeout } => {
+            let (twin, point) = split(of);
+            let points = point.into_iter().chain(points.iter().cloned()).collect();
+            Request::Read { twin, points, timeout_ms: millis(*timeout) }
+        }
+        Command::Set { point, value, wait, timeout, key } => {
+            let (twin, point) = split(point);
+            Request::Set {
+                twin,
+                point: point.unwrap_or_default(),
+                value: serde_json::from_str(value).unwrap_or_else(|_| value.as_str().into()),
+                wait: *wait,
+                timeout_ms: millis(*timeout),
+                key: key.clone(),
+            }
+        }
+        Command::Links { action: None } => Request::Links,
+        Command::Links { action: Some(LinkAction::Skip { link }) } => {
+            Request::LinksSkip { link: link.clone() }
+        }
+        Command::Lines => Request::Lines,
+        Command::Why { of } => {
+            let (twin, point) = split(of);
+            Request::Why { twin, point }
+        }
+        Command::Writes { action } => Request::Writes {
+            on: match action {
+                WritesAction::On => Some(true),
+                WritesAction::Off => Some(false),
+                WritesAction::Status => None,
+            },
+        },
+        Command::Reload => Request::Reload,
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<()> {
+    match answer {
+        Answer::Version(version) => {
+            screen.line(&format!("{} {}", version.program, version.version))
+        }
+        Answer::Status(status) => works::status(screen, status),
+        Answer::Twins { twins } => {
+            twins::twins(screen, twins, matches!(command, Command::Twins { brief: true, .. }))
+        }
+        Answer::Update(update) => twins::update(screen, update),
+        Answer::Missed(missed) => {
+            screen.line(&format!("missed {} to {}: too slow", missed.first, missed.last))
+        }
+        Answer::Readings { points, .. } => twins::points(screen, points),
+        Answer::Command(command) => twins::step(screen, command),
+        Answer::Links { links } => works::links(screen, links),
+        Answer::Skipped { link, messages } => {
+            screen.line(&format!("{link}: {messages} messages given up"))
+        }
+        Answer::Lines { lines } => works::lines(screen, lines),
+        Answer::Why(why) => twins::why(screen, why),
+        Answer::Writes(writes) => works::writes(screen, writes),
+        Answer::Reloaded(reloaded) => works::reloaded(screen, reloaded),
+        Answer::Error(Failure { message, help, .. }) => {
+            complain(message, help.as_deref());
+            Ok(())
+        }
+    }
+}
+
+/// How the tool ends after this answer; `None` where more follows.
+fn exit(answer: &Answer) -> Option<Exit> {
+    match answer {
+        Answer::Update(_) | Answer::Missed(_) => None,
+        Answer::Command(command) if !command.ended => None,
+        Answer::Command(command) => Some(match &*command.stage {
+            "accepted" | "confirmed" => Exit::Done,
+            "unknown" => Exit::Uncertain,
+            _ => Exit::Refused,
+        }),
+        Answer::Error(failure) => Some(match failure.code {
+            Code::NotAllowed => Exit::NotPermitted,
+            Code::Timeout => Exit::Uncertain,
+            _ => Exit::Refused,
+        }),
+        Answer::Reloaded(reloaded) if !reloaded.problems.is_empty() => Some(Exit::Refused),
+        _ => Some(Exit::Done),
+    }
+}
+
+fn complain(message: &str, help: Option<&str>) {
+    let mut err = io::stderr().lock();
+    // Nobody is left to tell when stderr is gone.
+    writeln!(err, "error: {message}").ok();
+    if let Some(help) = help {
+        writeln!(err, "  help: {help}").ok();
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

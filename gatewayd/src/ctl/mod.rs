@@ -1,0 +1,11 @@
+//! The tool: asks the daemon over its socket and shows what it answers.
+
+mod check;
+mod client;
+mod commands;
+mod paint;
+mod table;
+mod twins;
+mod works;
+
+pub use commands::run;
