@@ -83,6 +83,12 @@ impl Source {
         self.place(self.find(path).0.span.start)
     }
 
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn has(&self, path: &KeyPath) -> bool {
+        self.find(path).1
+    }
+
     /// `file:line` of the value of this key.
     #[must_use]
     pub fn mention(&self, path: &KeyPath) -> String {
@@ -93,7 +99,11 @@ impl Source {
     #[must_use]
     pub fn error(&self, path: &KeyPath, message: impl Into<String>) -> Diagnostic {
         let node = self.find(path).0;
-        self.at(&node.span, path, message.into())
+        let mut diagnostic = self.at(&node.span, path, message.into());
+        if node.span.is_empty() {
+            diagnostic.excerpt = None;
+        }
+        diagnostic
     }
 
     /// The mistakes of syntax, if any.

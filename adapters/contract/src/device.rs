@@ -1,0 +1,16 @@
+//! Device files: what they may say whatever the protocol, and what that makes of a twin.
+//!
+//! A protocol adds its own sections (`S`) to the file and its own keys (`P`) to each point; both are flat in the
+//! file. What a device file does not say it takes from its profile, key by key.
+
+mod declare;
+mod keys;
+mod merge;
+mod words;
+
+pub use declare::{Common, common, nameplate, point};
+pub use keys::{
+    Deadband, DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys,
+};
+pub use merge::{Layer, MergedGroup, MergedPoint, Over, groups, points};
+pub use words::{labels, point_name};
