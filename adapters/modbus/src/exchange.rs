@@ -139,7 +139,10 @@ impl Owed {
         self.0.iter().filter(move |(u, _)| *u == unit).map(|(_, shape)| *shape)
     }
 
-    pub(crate) fn settle(&mut self, unit: u8) {
+    /// The unit has answered; whether an answer of this request's shape was owed.
+    pub(crate) fn settle(&mut self, unit: u8, request: &Request) -> bool {
+        let owed = self.0.contains(&(unit, request.shape()));
         self.0.retain(|(u, _)| *u != unit);
+        owed
     }
 }

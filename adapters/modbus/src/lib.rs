@@ -1,23 +1,42 @@
 //! Modbus TCP and RTU.
+//!
+//! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`RtuMaster`]
+//! (who takes which answer for which request; bytes and boottime in microseconds are arguments), [`PointCodec`] (one
+//! object that reads and writes a point), [`batch`] (few requests for many points), [`spec`] (lines and devices as
+//! plain data). Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
 
 mod address;
+pub mod batch;
 mod calendar;
-mod codec;
+pub mod codec;
 mod exchange;
 mod format;
+mod master;
 mod order;
-mod pdu;
+pub mod pdu;
+mod reply;
+pub mod rtu;
+mod rtu_frame;
 mod scale;
 pub mod spec;
+pub mod tcp;
 mod write;
 
 pub use address::{Address, AddressError, Table};
+pub use batch::{Batch, Item};
 pub use codec::{CodecError, EncodeError, PointCodec};
 pub use exchange::{Completed, Counters, Desync, Exchange, Failure, StartError};
 pub use format::{
     Characters, Format, Int, Kind, PartialWrite, TimeField, TimeLayout, TimeUnit, Whole,
 };
+pub use master::Master;
 pub use order::{Order, OrderError};
-pub use pdu::*;
+pub use pdu::{
+    AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_WRITE_BITS, MAX_WRITE_REGISTERS,
+    Request, RequestError, Response, Shape,
+};
+pub use reply::{decode_reply, fail_reply};
+pub use rtu::{RtuMaster, RtuTimes};
 pub use scale::{Decimal, DecimalError, Scale};
+pub use tcp::TcpMaster;
 pub use write::{Modify, Write};

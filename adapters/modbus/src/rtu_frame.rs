@@ -1,0 +1,87 @@
+//! Frames on a serial line: unit, protocol data unit, checksum, and finding the awaited one among other bytes.
+
+use crc::{CRC_16_MODBUS, Crc, Table};
+
+use crate::pdu::MAX_PDU;
+use crate::{AnswerError, Request, Response};
+
+const CRC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_MODBUS);
+
+/// What was found among the bytes that were heard.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The awaited answer, or the unit's refusal.
+    Answer(Result<Response, AnswerError>),
+    /// The own request, which ends here.
+    Echo(usize),
+    /// All that the answer should be, but for its checksum, and nothing else.
+    Damaged,
+    /// Not yet what is awaited; a sound frame of this unit was among it.
+    Nothing(Option<u8>),
+}
+
+/// A request as it travels on a serial line.
+pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(MAX_PDU + 3);
+    frame.push(unit);
+    request.encode(&mut frame);
+    let sum = CRC.checksum(&frame);
+    frame.extend_from_slice(&sum.to_le_bytes());
+    frame
+}
+
+/// Whether an echo of this request can be told from its answer: single writes are answered by their own copy.
+pub(crate) fn tells_echo(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::WriteCoil { .. } | Request::WriteRegister { .. } | Request::MaskRegister { .. }
+    )
+}
+
+/// Looks for the answer to `request`; `own` is the request's frame where it must be taken off when heard.
+///
+/// Sound frames that are not the answer are passed over whole, so that nothing inside them is taken for a frame.
+pub(crate) fn find(heard: &[u8], unit: u8, request: &Request, own: Option<&[u8]>) -> Found {
+    let (mut at, mut other) = (0, None);
+    while let Some(rest) = heard.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some(own) = own
+            && rest.starts_with(own)
+        {
+            return Found::Echo(at + own.len());
+        }
+        let Some(frame) = sound(rest) else {
+            at += 1;
+            continue;
+        };
+        let [sender, pdu @ .., _, _] = frame else { break };
+        match request.accept(pdu) {
+            _ if *sender != unit => other = Some(*sender),
+            Err(AnswerError::Malformed(_)) => {}
+            answer => return Found::Answer(answer),
+        }
+        at += frame.len();
+    }
+    if damaged(heard, unit, request) { Found::Damaged } else { Found::Nothing(other) }
+}
+
+/// The frame that these bytes begin with: its length by its function, its checksum right.
+fn sound(bytes: &[u8]) -> Option<&[u8]> {
+    let length = match (bytes.get(1)?, bytes.get(2)?) {
+        (1..=4, count) => usize::from(*count) + 5,
+        (5 | 6 | 15 | 16, _) => 8,
+        (22, _) => 10,
+        (0x80.., _) => 5,
+        _ => return None,
+    };
+    let (frame, sum) = bytes.get(..length)?.split_last_chunk::<2>()?;
+    (CRC.checksum(frame) == u16::from_le_bytes(*sum)).then(|| bytes.get(..length))?
+}
+
+fn damaged(heard: &[u8], unit: u8, request: &Request) -> bool {
+    let shape = request.shape();
+    let count = shape.length.checked_sub(2).and_then(|n| u8::try_from(n).ok());
+    heard.len() == shape.length + 3
+        && heard.first() == Some(&unit)
+        && heard.get(1) == Some(&shape.function)
+        && (request.is_write() || heard.get(2) == count.as_ref())
+}

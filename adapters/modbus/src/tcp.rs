@@ -1,0 +1,221 @@
+//! Modbus TCP: frames with a transaction id, and the master that matches them. No sockets: bytes and time come in.
+//!
+//! An answer with an unknown id (late, repeated, foreign) is discarded and the waiting goes on.
+
+use crate::exchange::Owed;
+use crate::pdu::MAX_PDU;
+use crate::{Completed, Counters, Desync, Exchange, Failure, Shape, StartError};
+
+/// Transaction id, protocol id, length, unit.
+const HEADER: usize = 7;
+
+/// The master of one TCP connection. Make a new one, or call [`TcpMaster::lost`], for each connection.
+#[derive(Debug)]
+pub struct TcpMaster {
+    max_in_flight: usize,
+    pause: i64,
+    ready_at: i64,
+    next_id: u16,
+    buffer: Vec<u8>,
+    waiting: Vec<Waiting>,
+    owed: Owed,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: u16,
+    exchange: Exchange,
+    sent: i64,
+    deadline: i64,
+}
+
+impl TcpMaster {
+    /// A master with at most this many requests under way, this many microseconds between an answer and the next
+    /// request, and this first transaction id.
+    #[must_use]
+    pub fn new(max_in_flight: u16, pause: i64, first_id: u16) -> Self {
+        Self {
+            max_in_flight: usize::from(max_in_flight.max(1)),
+            pause,
+            ready_at: i64::MIN,
+            next_id: first_id,
+            buffer: Vec::new(),
+            waiting: Vec::new(),
+            owed: Owed::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// From when on a request may start; `None` while as many as allowed are under way.
+    #[must_use]
+    pub fn ready_at(&self) -> Option<i64> {
+        (self.waiting.len() < self.max_in_flight).then_some(self.ready_at)
+    }
+
+    /// Begins an exchange: appends to `out` what must be sent now.
+    pub fn start(
+        &mut self,
+        now: i64,
+        exchange: Exchange,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StartError> {
+        exchange.request.check()?;
+        if now < self.ready_at().ok_or(StartError::Full)? {
+            return Err(StartError::NotReady);
+        }
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        let frame = out.len();
+        out.extend_from_slice(&id.to_be_bytes());
+        out.extend_from_slice(&[0, 0, 0, 0, exchange.unit]);
+        exchange.request.encode(out);
+        let length = u16::try_from(out.len() - frame - HEADER + 1).unwrap_or(u16::MAX);
+        for (at, byte) in (frame + 4..).zip(length.to_be_bytes()) {
+            if let Some(place) = out.get_mut(at) {
+                *place = byte;
+            }
+        }
+        let deadline = now.saturating_add(exchange.timeout);
+        self.waiting.push(Waiting { id, exchange, sent: now, deadline });
+        self.counters.begun += 1;
+        Ok(())
+    }
+
+    /// Takes in what has arrived. After a [`Desync`] everything under way has ended and the connection must be closed.
+    pub fn received(
+        &mut self,
+        now: i64,
+        bytes: &[u8],
+        done: &mut Vec<Completed>,
+    ) -> Result<(), Desync> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.extend_from_slice(bytes);
+        let mut rest = buffer.as_slice();
+        let ended = loop {
+            match split(rest) {
+                Ok(Some((frame, after))) => {
+                    self.frame(now, frame, done);
+                    rest = after;
+                }
+                Ok(None) => break Ok(()),
+                Err(desync) => {
+                    rest = &[];
+                    self.end_all(now, Failure::Malformed(desync.0), done);
+                    break Err(desync);
+                }
+            }
+        };
+        let consumed = buffer.len() - rest.len();
+        buffer.drain(..consumed);
+        self.buffer = buffer;
+        ended
+    }
+
+    fn frame(&mut self, now: i64, frame: Frame<'_>, done: &mut Vec<Completed>) {
+        let Some(at) = self.waiting.iter().position(|w| w.id == frame.id) else {
+            self.counters.discarded += 1;
+            return;
+        };
+        let Waiting { exchange, sent, .. } = self.waiting.remove(at);
+        let result = if frame.unit == exchange.unit {
+            exchange.request.accept(frame.pdu).map_err(Failure::from)
+        } else {
+            Err(Failure::Foreign(frame.unit))
+        };
+        if matches!(result, Ok(_) | Err(Failure::Exception(_))) {
+            self.counters.accepted += 1;
+            self.counters.risked += u64::from(self.owed.settle(exchange.unit, &exchange.request));
+        }
+        self.ready_at = now.saturating_add(self.pause);
+        done.push(Completed { exchange, sent, at: now, result });
+    }
+
+    /// Ends what has waited too long. Its answer, should it still come, is discarded by its id.
+    pub fn tick(&mut self, now: i64, done: &mut Vec<Completed>) {
+        while let Some(at) = self.waiting.iter().position(|w| w.deadline <= now) {
+            let Waiting { exchange, sent, .. } = self.waiting.remove(at);
+            self.counters.timeouts += 1;
+            self.owed.add(exchange.unit, exchange.request.shape());
+            self.ready_at = now.saturating_add(self.pause);
+            done.push(Completed { exchange, sent, at: now, result: Err(Failure::Timeout) });
+        }
+    }
+
+    /// When [`TcpMaster::tick`] must be called next.
+    #[must_use]
+    pub fn wake(&self) -> Option<i64> {
+        self.waiting.iter().map(|w| w.deadline).min()
+    }
+
+    /// The connection is gone: everything under way ends.
+    pub fn lost(&mut self, now: i64, done: &mut Vec<Completed>) {
+        self.buffer.clear();
+        self.end_all(now, Failure::Lost, done);
+    }
+
+    fn end_all(&mut self, now: i64, failure: Failure, done: &mut Vec<Completed>) {
+        for Waiting { exchange, sent, .. } in self.waiting.drain(..) {
+            done.push(Completed { exchange, sent, at: now, result: Err(failure) });
+        }
+    }
+
+    /// How many requests are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Shapes that the next request to this unit should not have: a bridge to a serial line may still hold a late
+    /// answer with one of them and send it under a new id.
+    #[must_use]
+    pub fn must_differ(&self, unit: u8) -> Vec<Shape> {
+        self.owed.of(unit).collect()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+struct Frame<'a> {
+    id: u16,
+    unit: u8,
+    pdu: &'a [u8],
+}
+
+/// The first whole frame and what follows it.
+fn split(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, Desync> {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let [id_high, id_low, 0, 0, high, low, unit] = *header else {
+        return Err(Desync("the protocol id is not 0"));
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if !(2..=MAX_PDU + 1).contains(&length) {
+        return Err(Desync("the length is not 2 to 254"));
+    }
+    let Some((pdu, after)) = rest.split_at_checked(length - 1) else { return Ok(None) };
+    Ok(Some((Frame { id: u16::from_be_bytes([id_high, id_low]), unit, pdu }, after)))
+}
+
+/// Feeds a master arbitrary bytes, in arbitrary pieces; must never panic.
+pub fn fuzz_one(data: &[u8]) {
+    let mut master = TcpMaster::new(4, 0, 0);
+    let mut done = Vec::new();
+    for (now, piece) in (0..).zip(data.chunks(11)) {
+        let request = crate::Request::Read {
+            table: crate::Table::ALL[usize::from(piece[0]) % 4],
+            start: 0,
+            count: u16::from(piece[0] % 12) + 1,
+        };
+        let exchange = Exchange { token: 0, unit: piece[0] % 3, request, timeout: 5 };
+        // A full master refuses; that is part of the exercise.
+        master.start(now, exchange, &mut Vec::new()).ok();
+        if master.received(now, piece, &mut done).is_err() {
+            master.lost(now, &mut done);
+        }
+        master.tick(now, &mut done);
+    }
+}
