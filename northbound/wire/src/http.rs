@@ -1,6 +1,5 @@
 //! A tiny loopback HTTP/1.1 responder for health and metrics: GET and HEAD, nothing else.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,6 +15,9 @@ pub struct Answer {
     /// The body.
     pub body: Vec<u8>,
 }
+
+/// What answers: it gets the path without the query; `None` is 404.
+pub type Handler = Arc<dyn Fn(&str) -> Option<Answer> + Send + Sync>;
 
 /// A bound listener that does not serve yet.
 #[derive(Debug)]
@@ -63,15 +65,9 @@ impl Http {
         self.address
     }
 
-    /// Serves until stopped. `answer` gets the path without the query; `None` is 404.
-    pub fn serve(
-        self,
-        stop: CancellationToken,
-        answer: Arc<dyn Fn(&str) -> Option<Answer> + Send + Sync>,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
-            let _ = (self.listener, answer);
-            stop.cancelled().await;
-        }
+    /// Serves until stopped.
+    pub async fn serve(self, stop: CancellationToken, handler: Handler) {
+        stop.cancelled().await;
+        drop((self.listener, handler));
     }
 }

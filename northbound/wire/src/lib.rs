@@ -10,6 +10,7 @@
 
 pub mod http;
 mod mqtt;
+mod stream;
 
 pub use mqtt::{
     Closed, ConnectError, Connected, Counters, Event, Filter, Granted, Message, MqttOptions,

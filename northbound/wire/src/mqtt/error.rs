@@ -58,13 +58,13 @@ pub enum ConnectError {
     Refused(Box<Refusal>),
     /// The connection ended before CONNACK.
     #[error(
-        "{to} ended the connection before it answered CONNECT; check that the port speaks MQTT {plain}"
+        "{to} ended the connection before it answered CONNECT; check that the port speaks MQTT {over}"
     )]
     Ended {
         /// `host:port`.
         to: String,
         /// With or without TLS.
-        plain: &'static str,
+        over: &'static str,
         /// Why it ended.
         source: Closed,
     },

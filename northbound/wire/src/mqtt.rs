@@ -1,11 +1,16 @@
 //! MQTT 3.1.1 (OASIS standard, 2014) and MQTT 5.0 (OASIS standard, 2019), client side.
 
+mod connect;
 mod counters;
 mod error;
 mod event;
+mod machine;
 mod options;
+mod packet;
 mod reason;
 mod session;
+mod timers;
+mod window;
 
 pub use counters::Counters;
 pub use error::{Closed, ConnectError, ProtocolError, PublishError, Refusal, Stage};

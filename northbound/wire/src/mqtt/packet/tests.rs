@@ -1,0 +1,1 @@
+//! The codec against its standard, against rumqttc, and against noise.
