@@ -56,11 +56,17 @@ impl Seat {
         i64::try_from(self.slot).unwrap_or(0) * width(self.period)
     }
 
-    /// The first start at or after `now`, in microseconds since boot.
+    /// The width of a slot, in microseconds.
     #[must_use]
-    pub fn first(&self, now: i64) -> i64 {
+    pub fn width(&self) -> i64 {
+        width(self.period)
+    }
+
+    /// The first start at or after `now`, in microseconds since boot, for starts each `period`.
+    #[must_use]
+    pub fn first_within(&self, period: i64, now: i64) -> i64 {
         let phase = self.phase();
-        phase + (now - phase + self.period - 1).div_euclid(self.period) * self.period
+        phase + (now - phase + period - 1).div_euclid(period) * period
     }
 }
 
@@ -141,9 +147,9 @@ mod tests {
     fn starts_lie_on_the_grid() {
         let grid = Grid::default();
         let seat = Seat { grid, period: 100_000, slot: 3 };
-        assert_eq!(seat.first(0), 30_000);
-        assert_eq!(seat.first(30_000), 30_000);
-        assert_eq!(seat.first(30_001), 130_000);
+        assert_eq!(seat.first_within(100_000, 0), 30_000);
+        assert_eq!(seat.first_within(100_000, 30_000), 30_000);
+        assert_eq!(seat.first_within(100_000, 30_001), 130_000);
     }
 
     #[test]
