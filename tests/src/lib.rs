@@ -1,1 +1,11 @@
-//! Support for the workspace tests.
+//! What the workspace tests share: the tree they read, the programs they start, the peers they trust.
+//!
+//! The peers are programs that we did not write (mosquitto, pymodbus, libmodbus, paho), and the
+//! checker that judges the daemon is Python: it shares no line of code with what it judges.
+//!
+//! Deliberately absent: any crate of the workspace.
+//! These tests see the daemon as a user does, through its files, its sockets and its exit status.
+
+pub mod process;
+pub mod tree;
+pub mod wait;

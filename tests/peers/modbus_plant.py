@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""A plant of Modbus devices on pymodbus, and the truth about what they served.
+
+    modbus_plant.py PLAN.json
+
+The plan names the lines, the units on them and their points:
+
+    {"log": "plant.jsonl",
+     "lines": [{"name": "plc",  "tcp": 0, "units": [{"unit": 1, "points": [...]}]},
+               {"name": "bus",  "pty": "ttyM", "missing": "silent", "units": [...]}]}
+
+`tcp` is a port on 127.0.0.1 (0 takes a free one); `pty` is the path that a master opens (socat
+joins it to the path with `.far` that the plant opens). A unit that is not listed is `silent`, or
+answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`.
+
+A point lies in the holding and the input registers alike, high word first:
+
+    {"at": 0, "type": "u32", "kind": "served"}              how often a read covered this point
+    {"at": 2, "type": "u32", "kind": "clock"}               ms since the plant began
+    {"at": 4, "type": "f32", "kind": "wave", "mean": 230, "swing": 3, "period": 7}
+    {"at": 6, "type": "u32", "kind": "ramp", "value": 1200, "rate": 0.5}      grows by rate per second
+    {"at": 8, "type": "u16", "kind": "set", "value": 50}    holds what was written last
+    {"at": 20, "count": 80, "kind": "fill"}                 (unit * 1000 + address + served) mod 65536
+    {"at": 0, "type": "text", "kind": "set", "value": "SIM-1", "count": 8}
+
+Coils and discrete inputs 0..63: coils hold what was written, a discrete input is a bit of `served`.
+
+Every request becomes one line of the log, with the time at which the answer was made
+(CLOCK_MONOTONIC, s); on a serial line every arrival and every departure of bytes is logged as well.
+When all lines are served it prints one JSON line {"ready": {NAME: PORT or PATH}}. Ends on SIGTERM.
+"""
+import asyncio
+import json
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from pymodbus import FramerType, pymodbus_apply_logging_config
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.server.requesthandler import ServerRequestHandler
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+REGISTERS = 1000
+FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f", "u64": ">Q", "f64": ">d"}
+BEGIN = time.monotonic()
+
+
+def words(point, value):
+    """The registers that show a value."""
+    if point["type"] == "text":
+        data = value.encode().ljust(2 * point["count"], b"\0")[: 2 * point["count"]]
+    elif point["type"][0] == "f":
+        data = struct.pack(FORMATS[point["type"]], value)
+    else:
+        size = struct.calcsize(FORMATS[point["type"]])
+        number = round(value)
+        if point["type"][0] == "u":
+            number %= 1 << (8 * size)
+        data = struct.pack(FORMATS[point["type"]], number)
+    return struct.unpack(f">{len(data) // 2}H", data)
+
+
+class Unit:
+    """One device: its points, and how often they were served."""
+
+    def __init__(self, line, plan, log):
+        self.line, self.number, self.log = line, plan["unit"], log
+        self.points = plan.get("points", [])
+        self.delay = plan.get("delay", 0)
+        self.served = 0
+        self.written = {}
+        registers = [0] * REGISTERS
+        for point in self.points:
+            if point["kind"] == "set":
+                put(registers, point["at"], words(point, point["value"]))
+        registers = [SimData(0, values=registers, datatype=DataType.REGISTERS)]
+        bits = lambda: [SimData(0, count=4, values=[0], datatype=DataType.BITS)]
+        self.device = SimDevice(id=self.number, action=self.act,
+                                simdata=(bits(), bits(), registers, list(registers)))
+
+    async def act(self, function, start, address, count, registers, new):
+        """Called by pymodbus at each request, before it reads or writes the registers."""
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        now = time.monotonic()
+        entry = {"t": round(now, 6), "line": self.line, "unit": self.number, "fc": function,
+                 "at": address, "count": len(new) if new else count}
+        if new is not None:
+            entry["wrote"] = [int(value) for value in new]
+            if function in (6, 16):
+                self.written.update(enumerate(new, address))
+        elif function in (3, 4):
+            counts = [p for p in self.points if p["kind"] == "served"
+                      and address <= p["at"] < address + count]
+            if counts:
+                self.served += 1
+                entry["served"] = self.served
+            entry["clock"] = self.refresh(registers, now)
+        elif function == 2:
+            for i in range(4):
+                registers[i] = (self.served >> (16 * i)) & 0xFFFF
+        if new is not None or function in (1, 2, 3, 4):
+            self.log(entry)
+        return None
+
+    def refresh(self, registers, now):
+        """Brings every point up to this moment, and returns the moment as the clock point shows it."""
+        clock = int((now - BEGIN) * 1000)
+        for point in self.points:
+            kind, at = point["kind"], point["at"]
+            if kind == "served":
+                put(registers, at, words(point, self.served))
+            elif kind == "clock":
+                put(registers, at, words(point, clock))
+            elif kind == "wave":
+                angle = 2 * math.pi * now / point["period"]
+                put(registers, at, words(point, point["mean"] + point["swing"] * math.sin(angle)))
+            elif kind == "ramp":
+                put(registers, at, words(point, point["value"] + point["rate"] * (now - BEGIN)))
+            elif kind == "fill":
+                base = self.number * 1000 + self.served
+                put(registers, at, [(base + at + i) & 0xFFFF for i in range(point["count"])])
+        for at, value in self.written.items():
+            registers[at] = value
+        return clock
+
+
+def put(registers, at, values):
+    registers[at : at + len(values)] = values
+
+
+def missing_units(known):
+    """What a unit does that is not there: pymodbus would answer exception 4 in its name."""
+    send = ServerRequestHandler.server_send
+
+    def server_send(handler, pdu, address):
+        there, way = known[id(handler.server)]
+        if pdu and pdu.dev_id not in there:
+            if way == "silent":
+                return
+            pdu.exception_code = ExcCodes.GATEWAY_NO_RESPONSE
+        send(handler, pdu, address)
+
+    ServerRequestHandler.server_send = server_send
+
+
+def trace(line, log):
+    """Logs when bytes come and go on a serial line: the silence between them is judged by it."""
+    def packet(sending, data):
+        log({"t": round(time.monotonic(), 6), "line": line, "tx" if sending else "rx": data.hex()})
+        return data
+    return packet
+
+
+async def main():
+    with open(sys.argv[1]) as file:
+        plan = json.load(file)
+    out = open(plan["log"], "a", buffering=1)
+    log = lambda entry: out.write(json.dumps(entry) + "\n")
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+
+    pymodbus_apply_logging_config("CRITICAL")
+    known, ready, joined, servers = {}, {}, [], []
+    missing_units(known)
+    for line in plan["lines"]:
+        name = line["name"]
+        units = [Unit(name, unit, log) for unit in line["units"]]
+        devices = [unit.device for unit in units]
+        if "pty" in line:
+            near, far = line["pty"], line["pty"] + ".far"
+            joined.append(subprocess.Popen(
+                ["socat", f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}"]))
+            while not os.path.exists(far) or not os.path.exists(near):
+                await asyncio.sleep(0.02)
+            server = ModbusSerialServer(devices, framer=FramerType.RTU, port=far, baudrate=19200,
+                                        trace_packet=trace(name, log))
+            ready[name] = near
+        else:
+            server = ModbusTcpServer(devices, address=("127.0.0.1", line["tcp"]))
+        known[id(server)] = ({unit.number for unit in units}, line.get("missing", "silent"))
+        await server.serve_forever(background=True)
+        if "tcp" in line:
+            ready[name] = server.transport.sockets[0].getsockname()[1]
+        servers.append(server)
+    print(json.dumps({"ready": ready}), flush=True)
+    await stop.wait()
+    for server in servers:
+        await server.shutdown()
+    for process in joined:
+        process.terminate()
+        process.wait()
+    out.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
