@@ -1,0 +1,42 @@
+# The commands of the project. Each installs what it needs on Debian 12 before it runs.
+
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.cache/tools/cargo-nextest/bin:$(CURDIR)/.cache/tools/cargo-deb/bin:$(CURDIR)/.cache/tools/cargo-deny/bin:$(PATH)
+
+COMPILE := gcc libc6-dev
+PEERS   := mosquitto mosquitto-clients socat python3-venv
+EXTRA   := pkg-config libmodbus-dev openssl lintian dpkg-dev systemd-container mmdebstrap
+
+.PHONY: help demo test bench deb
+
+help:
+	@echo 'make demo [SECONDS=30]   a simulated plant, a broker and the daemon; without SECONDS until Ctrl-C'
+	@echo 'make test                every check of the project, with the time of each stage'
+	@echo 'make bench [SECONDS=60]  gatewayd against a bare program, measured from outside'
+	@echo 'make deb                 the Debian package for amd64, in target/debian'
+
+demo:
+	@tests/setup packages $(COMPILE) $(PEERS)
+	@tests/setup venv
+	@cargo build --release --locked --quiet -p gatewayd
+	@.venv/bin/python tests/demo/demo.py --binary target/release/gatewayd $(if $(SECONDS),--seconds $(SECONDS))
+
+test:
+	@tests/setup packages $(COMPILE) $(PEERS) $(EXTRA)
+	@tests/setup venv
+	@tests/setup tool cargo-nextest
+	@tests/setup tool cargo-deb
+	@tests/setup tool cargo-deny
+	@tests/run
+
+bench:
+	@tests/setup packages $(COMPILE) $(PEERS)
+	@tests/setup venv
+	@cargo build --release --locked --quiet -p gatewayd
+	@cargo build --release --locked --quiet -p tests --example floor
+	@.venv/bin/python tests/bench/bench.py $(if $(SECONDS),--seconds $(SECONDS))
+
+deb:
+	@tests/setup packages $(COMPILE) dpkg-dev
+	@tests/setup tool cargo-deb
+	@packaging/build
