@@ -37,8 +37,11 @@ impl RtuTimes {
     pub fn serial(serial: &SerialSpec, timing: &Timing) -> Self {
         let bits = i64::from(serial.bits_per_character());
         let character = bits * 1_000_000_000 / i64::from(serial.baud.max(1));
-        // Rounded up: half a microsecond less is not 3.5 characters.
-        let silence = if serial.baud > 19_200 { 1_750 } else { (character * 7 / 2 + 999) / 1_000 };
+        // Receivers count 11 bits to a character even where there is no parity bit. Rounded up: half a microsecond
+        // less is not 3.5 characters.
+        let bits = 35 * 11 * 1_000_000;
+        let slow = (bits + 10 * i64::from(serial.baud) - 1) / (10 * i64::from(serial.baud.max(1)));
+        let silence = if serial.baud > 19_200 { 1_750 } else { slow };
         let silence = if timing.silence > 0 { timing.silence } else { silence };
         Self { character, silence, pause: timing.pause, turnaround: timing.turnaround }
     }

@@ -17,6 +17,8 @@ pub struct TcpMaster {
     ready_at: i64,
     next_id: u16,
     buffer: Vec<u8>,
+    /// A frame had begun when its time was over; what comes now cannot be told from its rest.
+    cut_off: bool,
     waiting: Vec<Waiting>,
     owed: Owed,
     counters: Counters,
@@ -41,6 +43,7 @@ impl TcpMaster {
             ready_at: i64::MIN,
             next_id: first_id,
             buffer: Vec::new(),
+            cut_off: false,
             waiting: Vec::new(),
             owed: Owed::default(),
             counters: Counters::default(),
@@ -89,27 +92,28 @@ impl TcpMaster {
         bytes: &[u8],
         done: &mut Vec<Completed>,
     ) -> Result<(), Desync> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.extend_from_slice(bytes);
-        let mut rest = buffer.as_slice();
-        let ended = loop {
-            match split(rest) {
-                Ok(Some((frame, after))) => {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(bytes);
+        let buffer = std::mem::take(&mut self.buffer);
+        // Frames are looked at before the first one is believed: a frame that was cut off swallows the next one's
+        // head, and what follows then is no frame.
+        match frames(&buffer) {
+            Ok((frames, rest)) if !self.cut_off => {
+                for frame in frames {
                     self.frame(now, frame, done);
-                    rest = after;
                 }
-                Ok(None) => break Ok(()),
-                Err(desync) => {
-                    rest = &[];
-                    self.end_all(now, Failure::Malformed(desync.0), done);
-                    break Err(desync);
-                }
+                self.buffer = rest.to_vec();
+                Ok(())
             }
-        };
-        let consumed = buffer.len() - rest.len();
-        buffer.drain(..consumed);
-        self.buffer = buffer;
-        ended
+            result => {
+                let desync = result.err().unwrap_or(Desync("a frame was cut off"));
+                self.cut_off = false;
+                self.end_all(now, Failure::Malformed(desync.0), done);
+                Err(desync)
+            }
+        }
     }
 
     fn frame(&mut self, now: i64, frame: Frame<'_>, done: &mut Vec<Completed>) {
@@ -136,6 +140,7 @@ impl TcpMaster {
         while let Some(at) = self.waiting.iter().position(|w| w.deadline <= now) {
             let Waiting { exchange, sent, .. } = self.waiting.remove(at);
             self.counters.timeouts += 1;
+            self.cut_off = !self.buffer.is_empty();
             self.owed.add(exchange.unit, exchange.request.shape());
             self.ready_at = now.saturating_add(self.pause);
             done.push(Completed { exchange, sent, at: now, result: Err(Failure::Timeout) });
@@ -151,6 +156,7 @@ impl TcpMaster {
     /// The connection is gone: everything under way ends.
     pub fn lost(&mut self, now: i64, done: &mut Vec<Completed>) {
         self.buffer.clear();
+        self.cut_off = false;
         self.end_all(now, Failure::Lost, done);
     }
 
@@ -186,12 +192,23 @@ struct Frame<'a> {
     pdu: &'a [u8],
 }
 
+/// All whole frames, and what follows them.
+fn frames(mut bytes: &[u8]) -> Result<(Vec<Frame<'_>>, &[u8]), Desync> {
+    let mut frames = Vec::new();
+    while let Some((frame, rest)) = split(bytes)? {
+        frames.push(frame);
+        bytes = rest;
+    }
+    Ok((frames, bytes))
+}
+
 /// The first whole frame and what follows it.
 fn split(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, Desync> {
-    let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
-    let [id_high, id_low, 0, 0, high, low, unit] = *header else {
+    if bytes.get(2).is_some_and(|b| *b != 0) || bytes.get(3).is_some_and(|b| *b != 0) {
         return Err(Desync("the protocol id is not 0"));
-    };
+    }
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let [id_high, id_low, _, _, high, low, unit] = *header;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if !(2..=MAX_PDU + 1).contains(&length) {
         return Err(Desync("the length is not 2 to 254"));

@@ -1,0 +1,136 @@
+//! From bytes to a value.
+
+use twin::{Cause, Quality, Value};
+
+use super::{Field, PointCodec, Ready, mask};
+use crate::calendar;
+use crate::format::{Characters, Kind};
+
+impl PointCodec {
+    /// The value that stands in these bytes: exactly the point's registers as they travelled, or one byte 0 or 1.
+    ///
+    /// Without a value the quality says why; a value is never invented.
+    #[must_use]
+    pub fn decode(&self, wire: &[u8]) -> (Option<Value>, Quality) {
+        match self.value(wire) {
+            Ok(value) => (Some(value), Quality::GOOD),
+            Err(Bad::Uncertain(value)) => (Some(value), Quality::uncertain(Cause::Other)),
+            Err(Bad::Cause(cause)) => (None, Quality::bad(cause)),
+        }
+    }
+
+    fn value(&self, wire: &[u8]) -> Result<Value, Bad> {
+        if let Ready::Bool = self.ready {
+            return match wire {
+                [bit] => Ok(Value::Bool(*bit != 0)),
+                _ => Err(Bad::Cause(Cause::Malformed)),
+            };
+        }
+        if wire.len() != usize::from(self.count) * 2 {
+            return Err(Bad::Cause(Cause::Malformed));
+        }
+        match self.ready {
+            Ready::Field(field) => self.integer(field, self.field(field, wire)?),
+            Ready::Flag(field) => Ok(Value::Bool(self.field(field, wire)? != 0)),
+            Ready::Bcd(exact) => {
+                let digits = from_bcd(self.number(wire)?).ok_or(Bad::Cause(Cause::Malformed))?;
+                let field = Field { shift: 0, width: 64, signed: false, exact };
+                self.integer(field, digits)
+            }
+            Ready::F32 =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "two registers are 32 bits")]
+                self.float(f64::from(f32::from_bits(self.number(wire)? as u32)))
+            }
+            Ready::F64 => self.float(f64::from_bits(self.number(wire)?)),
+            Ready::Text => self.text(wire).ok_or(Bad::Cause(Cause::Malformed)),
+            Ready::Bytes => Ok(Value::Bytes(self.swapped(wire).into())),
+            Ready::Time => self.time(wire),
+            Ready::Bool => Err(Bad::Cause(Cause::Malformed)),
+        }
+    }
+
+    /// The ordered number, unless it says that there is none.
+    fn number(&self, wire: &[u8]) -> Result<u64, Bad> {
+        let raw = self.order.read(wire);
+        if self.format.not_a_value.contains(&raw) {
+            return Err(Bad::Cause(Cause::NotAValue));
+        }
+        Ok(raw)
+    }
+
+    fn field(&self, field: Field, wire: &[u8]) -> Result<u64, Bad> {
+        let raw = self.order.read(wire) >> field.shift & mask(field.width);
+        if self.format.not_a_value.contains(&raw) {
+            return Err(Bad::Cause(Cause::NotAValue));
+        }
+        Ok(raw)
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "the sign is what the shift puts there")]
+    fn integer(&self, field: Field, raw: u64) -> Result<Value, Bad> {
+        let spare = 64 - u32::from(field.width);
+        let signed = (raw << spare) as i64 >> spare;
+        match field.exact {
+            None if field.signed => Ok(Value::Signed(signed)),
+            None => Ok(Value::Unsigned(raw)),
+            Some(exact) => {
+                let raw = if field.signed { i128::from(signed) } else { i128::from(raw) };
+                exact.keep(raw).map(Value::Decimal).ok_or(Bad::Cause(Cause::OutOfRange))
+            }
+        }
+    }
+
+    fn float(&self, value: f64) -> Result<Value, Bad> {
+        if value.is_nan() {
+            return Err(Bad::Cause(Cause::NotAValue));
+        }
+        let scaled = |s: crate::Scale| value * s.factor.as_f64() + s.offset.as_f64();
+        Ok(Value::Float(self.format.scale.map_or(value, scaled)))
+    }
+
+    fn text(&self, wire: &[u8]) -> Option<Value> {
+        let Kind::Text { pad, characters, .. } = &self.format.kind else { return None };
+        let bytes = self.swapped(wire);
+        // A terminator ends the text whatever fills the rest.
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        let text = bytes.get(..end)?;
+        let end = text.iter().rposition(|b| b != pad).map_or(0, |last| last + 1);
+        let text = text.get(..end)?;
+        match characters {
+            Characters::Utf8 => std::str::from_utf8(text).ok().map(|s| Value::Text(s.into())),
+            Characters::Latin1 => {
+                let text: String = text.iter().map(|b| char::from(*b)).collect();
+                Some(Value::Text(text.into()))
+            }
+        }
+    }
+
+    fn time(&self, wire: &[u8]) -> Result<Value, Bad> {
+        let Kind::Time { layout, zone } = &self.format.kind else {
+            return Err(Bad::Cause(Cause::Malformed));
+        };
+        if self.count <= 4 {
+            self.number(wire)?;
+        }
+        match calendar::read(layout, zone, self.order, wire) {
+            calendar::Read::At(at) => Ok(Value::Time(at)),
+            calendar::Read::Doubtful(at) => Err(Bad::Uncertain(Value::Time(at))),
+            calendar::Read::Unset => Err(Bad::Cause(Cause::NotAValue)),
+            calendar::Read::Impossible => Err(Bad::Cause(Cause::Malformed)),
+        }
+    }
+}
+
+/// Why there is no good value.
+enum Bad {
+    Uncertain(Value),
+    Cause(Cause),
+}
+
+fn from_bcd(raw: u64) -> Option<u64> {
+    (0..8).rev().try_fold(0, |sum, at| {
+        let digit = raw >> (at * 4) & 0xF;
+        (digit <= 9).then_some(sum * 10 + digit)
+    })
+}
