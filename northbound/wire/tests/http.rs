@@ -1,5 +1,7 @@
 //! The responder from the outside, byte by byte.
 
+#![cfg(test)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
