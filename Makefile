@@ -31,10 +31,14 @@ test:
 
 bench:
 	@tests/setup packages $(COMPILE) $(PEERS)
-	@tests/setup venv
 	@cargo build --release --locked --quiet -p gatewayd
 	@cargo build --release --locked --quiet -p tests --example floor
-	@.venv/bin/python tests/bench/bench.py $(if $(SECONDS),--seconds $(SECONDS))
+	@mkdir -p target/bench
+	@gcc -O2 -o target/bench/plant tests/bench/plant.c
+	@gcc -O2 -o target/bench/sink tests/bench/sink.c
+	@python3 tests/bench/bench.py --gatewayd target/release/gatewayd \
+	    --floor target/release/examples/floor --plant target/bench/plant --sink target/bench/sink \
+	    --results bench-results $(if $(SECONDS),--seconds $(SECONDS))
 
 deb:
 	@tests/setup packages $(COMPILE) dpkg-dev
