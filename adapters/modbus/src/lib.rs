@@ -3,29 +3,38 @@
 //! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`RtuMaster`]
 //! (who takes which answer for which request; bytes and boottime in microseconds are arguments), [`PointCodec`] (one
 //! object that reads and writes a point), [`batch`] (few requests for many points), [`spec`] (lines and devices as
-//! plain data). [`config`] makes specs of TOML sections. Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
+//! plain data). Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
+//!
+//! [`run`] is the task that touches the world: it drives one line by the agenda that all polled protocols share.
 
 mod address;
 pub mod batch;
 mod calendar;
 pub mod codec;
-pub mod config;
+mod device;
+mod driver;
 mod exchange;
 mod format;
 mod master;
 mod order;
 pub mod pdu;
+mod port;
 mod reply;
 pub mod rtu;
 mod rtu_frame;
 mod scale;
+mod sequence;
+mod serial_line;
+mod slot;
 pub mod spec;
 pub mod tcp;
+mod tcp_line;
 mod write;
 
 pub use address::{Address, AddressError, Table};
 pub use batch::{Batch, Item};
 pub use codec::{CodecError, EncodeError, PointCodec};
+pub use driver::run;
 pub use exchange::{Completed, Counters, Desync, Exchange, Failure, StartError};
 pub use format::{
     Characters, Format, Int, Kind, PartialWrite, TimeField, TimeLayout, TimeUnit, Whole,
@@ -36,6 +45,7 @@ pub use pdu::{
     AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_WRITE_BITS, MAX_WRITE_REGISTERS,
     Request, RequestError, Response, Shape,
 };
+pub use port::identity;
 pub use reply::{decode_reply, fail_reply};
 pub use rtu::{RtuMaster, RtuTimes};
 pub use scale::{Decimal, DecimalError, Scale};

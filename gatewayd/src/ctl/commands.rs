@@ -26,6 +26,7 @@ pub enum Exit {
     /// Not permitted.
     NotPermitted = 77,
     /// `gatewayd.toml` cannot be used.
+    #[expect(dead_code, reason = "check comes with the configuration")]
     Configuration = 78,
 }
 
