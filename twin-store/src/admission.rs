@@ -1,0 +1,159 @@
+//! What may happen: every submission is checked against the model before it becomes a commit.
+
+use std::sync::Arc;
+
+use twin::{
+    Accepted, Acquisition, Change, Command, Description, GatewayEvent, Handle, Input, Moment,
+    Origin, Outcome, Refusal, Seen, TwinId, What, admit,
+};
+
+use crate::core::{Answer, Core, accepted, principal, refused};
+use crate::record;
+use crate::shared::Inner;
+
+impl Core {
+    pub(crate) fn input(&mut self, inner: &mut Inner, input: Input, now: Moment) -> Answer {
+        match input {
+            Input::Seen(seen) => match inner.state.twin(&seen.twin).map(twin::Twin::handle) {
+                Some(handle) => {
+                    see(inner, handle, &seen);
+                    Ok(accepted(inner.head))
+                }
+                None => Err(Refusal::NoSuchTwin),
+            },
+            Input::Gateway(event) => self.event(inner, event, now),
+            Input::Change(change, seen) => self.twin_change(inner, change, seen, now),
+        }
+    }
+
+    fn event(&mut self, inner: &mut Inner, event: GatewayEvent, now: Moment) -> Answer {
+        match &event {
+            GatewayEvent::Writes { on, .. } if *on == inner.state.writes_on() => {
+                Ok(accepted(inner.head))
+            }
+            GatewayEvent::Writes { .. } | GatewayEvent::ClockSet { .. } => {
+                self.gateway(inner, event, now).map(accepted)
+            }
+            GatewayEvent::Opened { .. } | GatewayEvent::Gap { .. } => {
+                Err(Refusal::Invalid("only the store itself says this".into()))
+            }
+        }
+    }
+
+    fn twin_change(
+        &mut self,
+        inner: &mut Inner,
+        change: Change,
+        seen: Option<Seen>,
+        now: Moment,
+    ) -> Answer {
+        let Change { twin: id, origin, mut what } = change;
+        let known = inner.state.twin(&id);
+        let handle = match (known, &what) {
+            (Some(twin), _) => twin.handle(),
+            (None, What::Described(_)) => inner.state.next_handle(),
+            (None, _) => return Err(Refusal::NoSuchTwin),
+        };
+        if let Some(seen) = seen {
+            see(inner, handle, &seen);
+        }
+        let Some(twin) = inner.state.by_handle(handle) else {
+            return match what {
+                What::Described(d) => {
+                    sound(&Description::default(), &d).map_err(invalid)?;
+                    self.change(inner, (handle, id), origin, What::Described(d), now)
+                }
+                _ => Err(Refusal::NoSuchTwin),
+            };
+        };
+        if !record::by_outsiders(&what) {
+            return Err(invalid("only the store itself says this".to_owned()));
+        }
+        match &mut what {
+            What::Command(command) => {
+                let command = command.clone();
+                return self.command(inner, (handle, id), origin, command, now);
+            }
+            What::Described(d) if **d == **twin.description() => return Ok(accepted(inner.head)),
+            What::Described(d) => sound(twin.description(), d).map_err(invalid)?,
+            what => twin.check(what).map_err(invalid)?,
+        }
+        if let What::Reported(reported) = &mut what {
+            twin.reduce(reported);
+            if reported.entries.is_empty() {
+                inner.counters.unchanged += 1;
+                return Ok(accepted(inner.head));
+            }
+        }
+        let purged = matches!(what, What::Purged);
+        let answer = self.change(inner, (handle, id), origin, what, now);
+        if purged && answer.is_ok() {
+            inner.freshness.forget(handle);
+        }
+        answer
+    }
+
+    /// A command is accepted or refused on record; one that is known by its key is answered from the record.
+    fn command(
+        &mut self,
+        inner: &mut Inner,
+        twin: (Handle, TwinId),
+        origin: Origin,
+        command: Command,
+        now: Moment,
+    ) -> Answer {
+        let by = principal(&origin);
+        if let Some(entry) = inner.state.ledger().find(&by, &command.key) {
+            return Ok(Accepted { seq: entry.seq, known: Some(entry.clone()), refused: None });
+        }
+        let Some(known) = inner.state.by_handle(twin.0) else { return Err(Refusal::NoSuchTwin) };
+        match admit(&inner.state, known, &command, now) {
+            Ok(()) => self.change(inner, twin, origin, What::Command(command), now),
+            Err((reason, detail)) => {
+                let outcome = Outcome::Rejected(reason, detail.clone());
+                let (key, index) = (command.key, Some(command.index));
+                let what = What::Refused { key, index, reason, detail };
+                let told = self.change(inner, twin, origin, what, now)?;
+                Ok(refused(told.seq, outcome))
+            }
+        }
+    }
+}
+
+fn invalid(words: String) -> Refusal {
+    Refusal::Invalid(Arc::from(words))
+}
+
+/// Notes an acquisition. In time is what was asked for within a tenth of its interval, 10 ms at least.
+fn see(inner: &mut Inner, handle: Handle, seen: &Seen) {
+    let twin = inner.state.by_handle(handle);
+    let group = twin.and_then(|t| t.description().groups.get(usize::from(seen.group)));
+    let interval = match group.map(|g| g.acquisition) {
+        Some(Acquisition::Polled { interval } | Acquisition::Pushed { interval, .. }) => interval,
+        Some(Acquisition::OnDemand) | None => 0,
+    };
+    inner.freshness.seen(handle, seen, (interval / 10).max(10_000));
+}
+
+/// Whether `new` may follow `old`: revisions grow, and only add or retire.
+fn sound(old: &Description, new: &Description) -> Result<(), String> {
+    if new.revision <= old.revision {
+        return Err(format!("revision {} does not follow {}", new.revision, old.revision));
+    }
+    if new.points.len() > Description::MAX_POINTS {
+        return Err(format!("{} points are too many", new.points.len()));
+    }
+    if new.points.len() < old.points.len() || new.features.len() < old.features.len() {
+        return Err("an index that was given is missing".into());
+    }
+    for (i, (a, b)) in old.points.iter().zip(&new.points).enumerate() {
+        if a.spec.value_type != b.spec.value_type {
+            return Err(format!("index {i} cannot change its type"));
+        }
+    }
+    let lost = |p: &twin::Point| new.features.get(usize::from(p.feature)) != Some(&p.spec.feature);
+    match new.points.iter().find(|p| lost(p)) {
+        Some(point) => Err(format!("{} does not name its feature", point.spec.name)),
+        None => Ok(()),
+    }
+}

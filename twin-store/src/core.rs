@@ -1,0 +1,330 @@
+//! The writer without its task: what becomes of a batch. Time passes only where it is asked of the clock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twin::{
+    Accepted, Body, Boottime, Commit, Description, GapCause, GatewayEvent, Handle, Moment, Origin,
+    Outcome, Principal, PrincipalKind, Receipt, Refusal, Seq, State, Submission, Timestamp, What,
+};
+
+use crate::frame::{self, Class, Frame, Header, Kind};
+use crate::job::SyncFile;
+use crate::log::Log;
+use crate::record;
+use crate::segment::Family;
+use crate::shared::{Inner, Shared};
+
+/// The longest body of one commit; more is refused.
+const LONGEST_BODY: usize = 16 << 20;
+
+/// The one writer.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Log,
+    /// Samples of the current batch, as frames.
+    batch: Vec<u8>,
+    first: Seq,
+    /// Receipts in the order of what they wait for.
+    pub(crate) waiting: Vec<(Seq, Receipt, Accepted)>,
+    /// Files that failed and whose unsynced part is not in another segment yet.
+    pub(crate) rescues: Vec<SyncFile>,
+    /// Samples that only memory has.
+    pub(crate) lost: Option<(Seq, Seq)>,
+    /// Since when something is not durable.
+    pub(crate) unsynced_since: Option<Boottime>,
+    /// Bytes of log since the last snapshot.
+    pub(crate) unsnapshotted: u64,
+    pub(crate) removing: Vec<String>,
+    pub(crate) snapshot_due: bool,
+    /// Until the next tick a disk that refused is not asked again.
+    pub(crate) sulking: [bool; 3],
+    visible: bool,
+}
+
+/// What became of a submission.
+pub(crate) type Answer = Result<Accepted, Refusal>;
+
+impl Core {
+    pub(crate) fn new(shared: Arc<Shared>, log: Log) -> Self {
+        Self {
+            shared,
+            log,
+            batch: Vec::new(),
+            first: Seq(0),
+            waiting: Vec::new(),
+            rescues: Vec::new(),
+            lost: None,
+            unsynced_since: None,
+            unsnapshotted: 0,
+            removing: Vec::new(),
+            snapshot_due: false,
+            sulking: [false; 3],
+            visible: false,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        let clock = &self.shared.clock;
+        Moment {
+            boottime: Boottime(clock.boottime()),
+            boot: twin::BootId(clock.boot()),
+            utc: clock.utc().map(Timestamp),
+        }
+    }
+
+    /// Takes a batch in: everything that it becomes is written before anybody sees any of it.
+    pub(crate) fn accept(&mut self, batch: &mut Vec<Submission>) {
+        let shared = self.shared.clone();
+        let now = self.now();
+        let mut inner = shared.lock();
+        for submission in batch.drain(..) {
+            self.one(&mut inner, submission, now);
+        }
+        self.write_samples(&mut inner);
+        self.publish(&inner);
+    }
+
+    /// Wakes whoever waits for commits, where there are any that somebody may want to see.
+    pub(crate) fn publish(&mut self, inner: &Inner) {
+        if std::mem::take(&mut self.visible) {
+            self.shared.head.send_replace(inner.head.0);
+        }
+    }
+
+    fn one(&mut self, inner: &mut Inner, submission: Submission, now: Moment) {
+        let Submission { input, receipt } = submission;
+        let answer = self.input(inner, input, now);
+        if answer.is_err() {
+            inner.counters.refused += 1;
+        }
+        match (receipt, answer) {
+            (Some(receipt), Ok(accepted)) => self.waiting.push((inner.head, receipt, accepted)),
+            (Some(receipt), Err(refusal)) => receipt.tell(Err(refusal)),
+            (None, Err(refusal)) => tracing::warn!("a change was refused: {refusal:?}"),
+            (None, Ok(_)) => {}
+        }
+    }
+
+    /// A change of a twin that the model allows.
+    pub(crate) fn change(
+        &mut self,
+        inner: &mut Inner,
+        (handle, twin): (Handle, twin::TwinId),
+        origin: Origin,
+        what: What,
+        now: Moment,
+    ) -> Answer {
+        let sample = matches!(
+            what,
+            What::Reported(_) | What::Backfilled(_) | What::Thinned(_) | What::Heartbeat(_)
+        );
+        let body = Body::Twin { handle, twin, origin, what };
+        if sample {
+            return Ok(accepted(self.sample(inner, body, now)));
+        }
+        self.record(inner, body, now).map(accepted)
+    }
+
+    /// Appends a sample to the batch. It is applied at once: what an asset said is true, whatever the disk does.
+    fn sample(&mut self, inner: &mut Inner, body: Body, now: Moment) -> Seq {
+        let commit = next(&self.shared, inner, body, now);
+        if self.batch.is_empty() {
+            self.first = commit.seq;
+        }
+        encode(&mut self.batch, &inner.state, &commit);
+        inner.head = commit.seq;
+        inner.state.apply(&commit);
+        commit.seq
+    }
+
+    /// Writes what is not a sample, and applies it only if that worked: a record that is not written did not happen.
+    pub(crate) fn record(
+        &mut self,
+        inner: &mut Inner,
+        body: Body,
+        now: Moment,
+    ) -> Result<Seq, Refusal> {
+        self.write_samples(inner);
+        let commit = next(&self.shared, inner, body, now);
+        let mut bytes = std::mem::take(&mut self.batch);
+        encode(&mut bytes, &inner.state, &commit);
+        let written = self.write_record(inner, commit.seq, &mut bytes, Family::Records);
+        bytes.clear();
+        self.batch = bytes;
+        written?;
+        inner.state.apply(&commit);
+        Ok(commit.seq)
+    }
+
+    /// Writes one frame that is no sample. Its sequence number is used up even where that fails.
+    pub(crate) fn write_record(
+        &mut self,
+        inner: &mut Inner,
+        seq: Seq,
+        bytes: &mut [u8],
+        family: Family,
+    ) -> Result<(), Refusal> {
+        if bytes.len() > LONGEST_BODY {
+            return Err(Refusal::Invalid("it is longer than 16 MiB".into()));
+        }
+        let storage = |words: String| Refusal::Storage(words.into());
+        if self.sulking[family.at()] {
+            inner.counters.unrecorded += 1;
+            return Err(storage("the disk takes no more records".into()));
+        }
+        inner.head = seq;
+        if let Err(error) = self.append(inner, family, seq, bytes) {
+            tracing::error!("cannot write a record into the log: {error}");
+            self.sulking[family.at()] = true;
+            inner.counters.read_only = true;
+            inner.counters.unrecorded += 1;
+            self.lose(seq, seq);
+            return Err(storage(format!("it cannot be written into the log: {error}")));
+        }
+        inner.counters.read_only = false;
+        self.show(inner, bytes);
+        Ok(())
+    }
+
+    /// Writes the samples of the batch with one write.
+    pub(crate) fn write_samples(&mut self, inner: &mut Inner) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        let first = self.first;
+        let written = if self.sulking[Family::Samples.at()] {
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        } else {
+            self.append(inner, Family::Samples, first, &mut batch)
+        };
+        if let Err(error) = written {
+            self.sulking[Family::Samples.at()] = true;
+            if !std::mem::replace(&mut inner.counters.full, true) {
+                tracing::error!("cannot write samples into the log, memory alone has them: {error}");
+            }
+            inner.counters.memory_only += 1;
+            self.lose(first, inner.head);
+        }
+        self.show(inner, &batch);
+        batch.clear();
+        // One batch of a bad hour must not hold its memory for ever.
+        batch.shrink_to(1 << 20);
+        self.batch = batch;
+    }
+
+    fn lose(&mut self, first: Seq, last: Seq) {
+        let before = self.lost.map_or(first, |(first, _)| first);
+        self.lost = Some((before, last));
+    }
+
+    fn append(
+        &mut self,
+        inner: &mut Inner,
+        family: Family,
+        first: Seq,
+        bytes: &mut [u8],
+    ) -> std::io::Result<()> {
+        let wrote = self.log.append(&mut inner.catalog, family, first, bytes);
+        if wrote.is_err() && self.make_room(inner) {
+            self.log.append(&mut inner.catalog, family, first, bytes)?;
+        } else {
+            wrote?;
+        }
+        inner.counters.writes += 1;
+        inner.counters.bytes += bytes.len() as u64;
+        self.unsnapshotted += bytes.len() as u64;
+        let now = self.shared.clock.boottime();
+        self.unsynced_since.get_or_insert(Boottime(now));
+        Ok(())
+    }
+
+    /// Puts frames where readers find them.
+    fn show(&mut self, inner: &mut Inner, bytes: &[u8]) {
+        let shared = Bytes::copy_from_slice(bytes);
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..).and_then(Header::take) {
+            let whole = shared.slice(at..(at + header.frame_len()).min(shared.len()));
+            if let Some(frame) = Frame::of(&header, self.shared.epoch, &whole) {
+                self.visible |= frame.kind.shown();
+                inner.ring.push(frame);
+            }
+            inner.counters.commits += 1;
+            at += header.frame_len();
+        }
+    }
+
+    /// Something happens to the gateway.
+    pub(crate) fn gateway(
+        &mut self,
+        inner: &mut Inner,
+        event: GatewayEvent,
+        now: Moment,
+    ) -> Result<Seq, Refusal> {
+        self.record(inner, Body::Gateway(event), now)
+    }
+
+    /// Says that commits are gone.
+    pub(crate) fn gap(&mut self, inner: &mut Inner, (first, last): (Seq, Seq), cause: GapCause) {
+        let now = self.now();
+        if self.gateway(inner, GatewayEvent::Gap { first, last, cause }, now).is_err() {
+            tracing::error!("cannot record that commits {} to {} are gone", first.0, last.0);
+        }
+    }
+
+    /// Logs the positions of lanes that moved, all in one record.
+    pub(crate) fn write_positions(&mut self, inner: &mut Inner, all: bool) {
+        let dirty = inner.links.links.iter().filter(|(_, link)| all || link.dirty);
+        let mut bytes = Vec::new();
+        let seq = inner.head.next();
+        let start = frame::begin(&mut bytes, seq, self.now().boottime, Handle(0));
+        crate::links::put(&mut bytes, dirty);
+        frame::finish(&mut bytes, start, Kind::Positions, Class::Record);
+        if self.write_record(inner, seq, &mut bytes, Family::Records).is_ok() {
+            inner.links.links.values_mut().for_each(|link| link.dirty = false);
+        }
+    }
+}
+
+/// The commit that `body` becomes.
+fn next(shared: &Shared, inner: &Inner, body: Body, now: Moment) -> Commit {
+    Commit { seq: inner.head.next(), epoch: shared.epoch, at: now.boottime, body }
+}
+
+/// Appends a commit as a frame, under the description that its twin has now.
+pub(crate) fn encode(out: &mut Vec<u8>, state: &State, commit: &Commit) {
+    let handle = match &commit.body {
+        Body::Twin { handle, .. } => *handle,
+        Body::Gateway(_) => Handle(0),
+    };
+    let unknown;
+    let description: &Description = match state.by_handle(handle) {
+        Some(twin) => twin.description(),
+        None => {
+            unknown = Description::default();
+            &unknown
+        }
+    };
+    let start = frame::begin(out, commit.seq, commit.at, handle);
+    let (kind, class) = record::put(out, commit.at, description, &commit.body);
+    frame::finish(out, start, kind, class);
+}
+
+/// A commit that was made.
+pub(crate) fn accepted(seq: Seq) -> Accepted {
+    Accepted { seq, known: None, refused: None }
+}
+
+/// A command that was refused, which is now on record.
+pub(crate) fn refused(seq: Seq, outcome: Outcome) -> Accepted {
+    Accepted { seq, known: None, refused: Some(outcome) }
+}
+
+/// Who a command counts as from: the one that the state remembers it under.
+pub(crate) fn principal(origin: &Origin) -> Principal {
+    match origin {
+        Origin::Principal(by) => by.clone(),
+        _ => Principal { kind: PrincipalKind::User, name: "gatewayd".into() },
+    }
+}

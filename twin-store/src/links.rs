@@ -1,0 +1,317 @@
+//! Where every link's lanes stand: pure bookkeeping, written into the log as positions.
+//!
+//! A lane is the range `[next, end]` of one class. Invariant: every commit of the class below `next` was settled or
+//! carries nothing for the link, or lies in another lane of the link.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use twin::{Name, Seq};
+
+use crate::codec::{Put, Take};
+use crate::frame::Class;
+
+/// At most this many backlogs per class; then neighbours are merged.
+const BACKLOGS: usize = 8;
+
+/// All links that were ever named and not forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) links: BTreeMap<Name, Link>,
+}
+
+/// The lanes of one link, per class: backlogs oldest first, then the live lane.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Link {
+    pub(crate) lanes: [VecDeque<Lane>; 3],
+    /// Grows whenever lanes are moved by something else than reading and settling.
+    pub(crate) generation: u64,
+    pub(crate) dirty: bool,
+    /// Somebody serves it now.
+    pub(crate) attached: bool,
+}
+
+/// A range of the log that a link still has to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lane {
+    pub(crate) number: u32,
+    /// The lowest commit that may not be settled.
+    pub(crate) next: Seq,
+    /// The last commit of a backlog; `None` for the live lane.
+    pub(crate) end: Option<Seq>,
+    /// The next commit to hand out.
+    pub(crate) cursor: Seq,
+    /// Handed out from `next` on, and whether it is settled.
+    pub(crate) inflight: VecDeque<(Seq, bool)>,
+}
+
+impl Lane {
+    pub(crate) fn new(number: u32, next: Seq, end: Option<Seq>) -> Self {
+        Self { number, next, end, cursor: next, inflight: VecDeque::new() }
+    }
+
+    /// Everything before this was looked at; it carries nothing for the link beyond what is in flight.
+    pub(crate) fn pass(&mut self, cursor: Seq) {
+        self.cursor = self.cursor.max(cursor);
+        if self.inflight.is_empty() {
+            self.next = self.cursor;
+        }
+    }
+
+    /// A commit was delivered or passed over; says whether the position moved.
+    fn settle(&mut self, seq: Seq) -> bool {
+        let at = self.inflight.partition_point(|(s, _)| *s < seq);
+        match self.inflight.get_mut(at) {
+            Some((s, settled)) if *s == seq => *settled = true,
+            _ => return false,
+        }
+        let before = self.next;
+        while self.inflight.front().is_some_and(|(_, settled)| *settled) {
+            self.inflight.pop_front();
+        }
+        self.next = self.inflight.front().map_or(self.cursor, |(s, _)| *s);
+        self.next > before
+    }
+
+    fn rewind(&mut self) {
+        self.inflight.clear();
+        self.cursor = self.next;
+    }
+
+    pub(crate) fn finished(&self) -> bool {
+        self.end.is_some_and(|end| self.next > end)
+    }
+}
+
+impl Link {
+    /// A link that begins after `head`.
+    pub(crate) fn beginning(head: Seq) -> Self {
+        let lanes = [(); 3].map(|()| VecDeque::from([Lane::new(0, head.next(), None)]));
+        Self { lanes, dirty: true, ..Self::default() }
+    }
+
+    pub(crate) fn class(&mut self, class: Class) -> &mut VecDeque<Lane> {
+        &mut self.lanes[class as usize]
+    }
+
+    /// The lowest commit that any lane of these classes still has to deliver.
+    pub(crate) fn lowest(&self) -> Option<Seq> {
+        self.lanes.iter().flatten().map(|lane| lane.next).min()
+    }
+
+    /// A connection begins at `head`: what is not settled becomes a backlog, and a new live lane begins behind it.
+    pub(crate) fn split(&mut self, head: Seq, strict: bool) {
+        self.generation += 1;
+        for lanes in &mut self.lanes {
+            lanes.iter_mut().for_each(Lane::rewind);
+            let Some(live) = lanes.back_mut().filter(|live| !strict && live.next <= head) else {
+                continue;
+            };
+            live.end = Some(head);
+            let number = live.number.wrapping_add(1);
+            lanes.push_back(Lane::new(number, head.next(), None));
+            self.dirty = true;
+            while lanes.len() > BACKLOGS + 1 {
+                merge(lanes);
+            }
+        }
+    }
+
+    /// The connection is gone: what was not settled will be handed out again.
+    pub(crate) fn rewind(&mut self) {
+        self.generation += 1;
+        self.lanes.iter_mut().flatten().for_each(Lane::rewind);
+    }
+
+    pub(crate) fn settle(&mut self, class: Class, number: u32, seq: Seq) {
+        let lanes = &mut self.lanes[class as usize];
+        let Some(at) = lanes.iter().position(|lane| lane.number == number) else { return };
+        if lanes.get_mut(at).is_some_and(|lane| lane.settle(seq)) {
+            self.dirty = true;
+        }
+        self.tidy(class);
+    }
+
+    /// Backlogs that were delivered are no lanes any more.
+    pub(crate) fn tidy(&mut self, class: Class) {
+        let lanes = &mut self.lanes[class as usize];
+        let before = lanes.len();
+        lanes.retain(|lane| !lane.finished());
+        self.dirty |= lanes.len() < before;
+    }
+
+    /// The operator gives up what lies before `to`.
+    pub(crate) fn skip(&mut self, class: Option<Class>, to: Seq) {
+        self.generation += 1;
+        self.dirty = true;
+        for of in Class::ALL.into_iter().filter(|of| class.is_none_or(|class| class == *of)) {
+            for lane in self.class(of) {
+                lane.rewind();
+                lane.next = lane.next.max(to);
+                lane.cursor = lane.next;
+            }
+            self.tidy(of);
+        }
+    }
+
+    /// Positions beyond the recovered tail are the tail.
+    pub(crate) fn clamp(&mut self, head: Seq) {
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.next = lane.next.min(head.next());
+            lane.end = lane.end.map(|end| end.min(head));
+            lane.rewind();
+        }
+        Class::ALL.into_iter().for_each(|class| self.tidy(class));
+        self.dirty = false;
+    }
+}
+
+/// Joins the two neighbouring backlogs that have the fewest commits between them: those are sent again.
+fn merge(lanes: &mut VecDeque<Lane>) {
+    let between = |i: usize| match (lanes.get(i), lanes.get(i + 1)) {
+        (Some(a), Some(b)) if b.end.is_some() => {
+            Some((b.next.0.saturating_sub(a.end.unwrap_or(a.next).0), i))
+        }
+        _ => None,
+    };
+    let Some((_, i)) = (0..lanes.len()).filter_map(between).min() else { return };
+    if let Some(second) = lanes.remove(i + 1)
+        && let Some(first) = lanes.get_mut(i)
+    {
+        first.end = second.end;
+        first.rewind();
+    }
+}
+
+/// Puts the lanes of these links.
+pub(crate) fn put<'a>(out: &mut Vec<u8>, links: impl Iterator<Item = (&'a Name, &'a Link)>) {
+    let links: Vec<_> = links.collect();
+    out.put_len(links.len());
+    for (name, link) in links {
+        out.put_text(name.as_str());
+        for lanes in &link.lanes {
+            out.put_len(lanes.len());
+            for lane in lanes {
+                out.put_varint(u64::from(lane.number));
+                out.put_varint(lane.next.0);
+                out.put_varint(lane.end.map_or(0, |end| end.0));
+            }
+        }
+    }
+}
+
+/// Takes lanes; a link without any is forgotten.
+pub(crate) fn take(take: &mut Take<'_>) -> Option<Vec<(Name, Link)>> {
+    take.list(|t| {
+        let name = t.parsed()?;
+        let mut link = Link::default();
+        for lanes in &mut link.lanes {
+            *lanes = t
+                .list(|t| {
+                    let (number, next) = (t.varint32()?, Seq(t.varint()?));
+                    let end = Some(Seq(t.varint()?)).filter(|end| end.0 > 0);
+                    Some(Lane::new(number, next, end))
+                })?
+                .into();
+        }
+        Some((name, link))
+    })
+}
+
+impl Links {
+    /// What a record of positions says.
+    pub(crate) fn apply(&mut self, payload: &[u8]) {
+        for (name, link) in take(&mut Take(payload)).unwrap_or_default() {
+            if link.lanes.iter().all(|lanes| lanes.back().is_some_and(|l| l.end.is_none())) {
+                self.links.insert(name, link);
+            } else {
+                self.links.remove(&name);
+            }
+        }
+    }
+
+    pub(crate) fn dirty(&self) -> bool {
+        self.links.values().any(|link| link.dirty)
+    }
+
+    /// Whether every lane that is served has passed this commit.
+    pub(crate) fn passed(&self, seq: Seq) -> bool {
+        self.links.values().filter(|l| l.attached).all(|l| l.lowest().is_none_or(|n| n > seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn link(next: u64) -> Link {
+        Link { dirty: false, ..Link::beginning(Seq(next - 1)) }
+    }
+
+    fn ranges(link: &Link) -> Vec<(u64, Option<u64>)> {
+        link.lanes[2].iter().map(|l| (l.next.0, l.end.map(|e| e.0))).collect()
+    }
+
+    #[test]
+    fn a_reconnection_splits_what_is_left_from_what_comes() {
+        let mut link = link(5);
+        link.split(Seq(10), false);
+        assert_eq!(ranges(&link), [(5, Some(10)), (11, None)]);
+        link.split(Seq(10), false);
+        assert_eq!(ranges(&link), [(5, Some(10)), (11, None)], "nothing new, nothing to split");
+        let mut strict = Link::beginning(Seq(4));
+        strict.split(Seq(10), true);
+        assert_eq!(ranges(&strict), [(5, None)]);
+    }
+
+    #[test]
+    fn passing_what_carries_nothing_is_not_worth_a_record() {
+        let mut link = link(5);
+        link.lanes[2][0].pass(Seq(9));
+        assert!(!link.dirty);
+        assert_eq!(link.lanes[2][0].next, Seq(9));
+    }
+
+    #[test]
+    fn too_many_backlogs_merge_where_least_is_sent_twice() {
+        let mut link = link(1);
+        for head in [10, 20, 30, 40, 50, 60, 70, 80] {
+            link.split(Seq(head), false);
+            let lane = link.lanes[2].len() - 2;
+            // Of each backlog a part is delivered: least of the one up to 30.
+            link.lanes[2][lane].next.0 += if head == 30 { 1 } else { 5 };
+        }
+        link.split(Seq(90), false);
+        assert_eq!(link.lanes[2].len(), 9);
+        assert!(ranges(&link).contains(&(16, Some(30))), "{:?}", ranges(&link));
+    }
+
+    proptest! {
+        #[test]
+        fn the_position_is_the_lowest_that_is_not_settled(order in Just((1..20_u64).collect::<Vec<_>>()).prop_shuffle(), n in 0..19_usize) {
+            let mut link = link(1);
+            for seq in 1..20 {
+                link.lanes[2][0].inflight.push_back((Seq(seq), false));
+            }
+            link.lanes[2][0].cursor = Seq(20);
+            for seq in &order[..n] {
+                link.settle(Class::Sample, 0, Seq(*seq));
+            }
+            let lowest = order[n..].iter().min().copied().unwrap_or(20);
+            prop_assert_eq!(link.lanes[2][0].next, Seq(lowest));
+        }
+
+        #[test]
+        fn positions_come_back(numbers in prop::collection::vec((any::<u32>(), 1..u64::MAX / 2), 0..5)) {
+            let mut link = link(3);
+            for (number, next) in numbers {
+                link.lanes[1].push_front(Lane::new(number, Seq(next), Some(Seq(next + 5))));
+            }
+            let (name, mut out) = ("a".parse().unwrap(), Vec::new());
+            put(&mut out, [(&name, &link)].into_iter());
+            let mut links = Links::default();
+            links.apply(&out);
+            prop_assert_eq!(&links.links[&name].lanes, &link.lanes);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What happens to the gateway itself, on disk.
+
+use twin::{BootId, GapCause, GatewayEvent, Seq};
+
+use super::common::{put_principal, take_principal};
+use crate::codec::{Put, Take};
+use crate::frame::Kind;
+
+pub(crate) fn put(out: &mut impl Put, event: &GatewayEvent) -> Kind {
+    match event {
+        GatewayEvent::Opened { epoch, boot, offset, surviving } => {
+            out.put_u32(*epoch);
+            out.put(&boot.0);
+            out.put_option(*offset, |out, v| out.put_i64(v));
+            out.put_u64(surviving.0);
+            Kind::Opened
+        }
+        GatewayEvent::ClockSet { offset } => {
+            out.put_i64(*offset);
+            Kind::ClockSet
+        }
+        GatewayEvent::Gap { first, last, cause } => {
+            out.put_u64(first.0);
+            out.put_u64(last.0);
+            out.put_u8(*cause as u8);
+            Kind::Gap
+        }
+        GatewayEvent::Writes { on, by } => {
+            out.put_bool(*on);
+            put_principal(out, by);
+            Kind::Writes
+        }
+    }
+}
+
+pub(crate) fn take(kind: Kind, take: &mut Take<'_>) -> Option<GatewayEvent> {
+    Some(match kind {
+        Kind::Opened => GatewayEvent::Opened {
+            epoch: take.u32()?,
+            boot: BootId(take.id()?),
+            offset: take.option(Take::i64)?,
+            surviving: Seq(take.u64()?),
+        },
+        Kind::ClockSet => GatewayEvent::ClockSet { offset: take.i64()? },
+        Kind::Gap => GatewayEvent::Gap {
+            first: Seq(take.u64()?),
+            last: Seq(take.u64()?),
+            cause: match take.u8()? {
+                0 => GapCause::Crash,
+                1 => GapCause::Damage,
+                2 => GapCause::Retention,
+                3 => GapCause::Full,
+                _ => return None,
+            },
+        },
+        Kind::Writes => GatewayEvent::Writes { on: take.bool()?, by: take_principal(take)? },
+        _ => return None,
+    })
+}
