@@ -187,7 +187,10 @@ impl<'a> Take<'a> {
         if self.bool()? { take(self).map(Some) } else { Some(None) }
     }
 
-    pub(crate) fn list<T>(&mut self, mut take: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(crate) fn list<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let n = self.len()?;
         (0..n).map(|_| take(self)).collect()
     }

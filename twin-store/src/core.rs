@@ -35,8 +35,16 @@ pub(crate) struct Core {
     pub(crate) unsynced_since: Option<Boottime>,
     /// Bytes of log since the last snapshot.
     pub(crate) unsnapshotted: u64,
+    /// Files to be removed by the next job.
     pub(crate) removing: Vec<String>,
+    /// Stretches that retention dropped and that are not recorded yet.
+    pub(crate) dropped: Vec<(Seq, Seq)>,
+    /// Snapshots on disk, oldest first.
+    pub(crate) snapshots: Vec<Seq>,
     pub(crate) snapshot_due: bool,
+    pub(crate) snapshot_failed: bool,
+    /// The disk failed: it is not asked again before the next tick unless somebody waits.
+    pub(crate) wait_for_tick: bool,
     /// Until the next tick a disk that refused is not asked again.
     pub(crate) sulking: [bool; 3],
     visible: bool,
@@ -46,7 +54,7 @@ pub(crate) struct Core {
 pub(crate) type Answer = Result<Accepted, Refusal>;
 
 impl Core {
-    pub(crate) fn new(shared: Arc<Shared>, log: Log) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, log: Log, snapshots: Vec<Seq>) -> Self {
         Self {
             shared,
             log,
@@ -58,7 +66,11 @@ impl Core {
             unsynced_since: None,
             unsnapshotted: 0,
             removing: Vec::new(),
+            dropped: Vec::new(),
+            snapshots,
             snapshot_due: false,
+            snapshot_failed: false,
+            wait_for_tick: false,
             sulking: [false; 3],
             visible: false,
         }
@@ -82,6 +94,7 @@ impl Core {
             self.one(&mut inner, submission, now);
         }
         self.write_samples(&mut inner);
+        self.tell_dropped(&mut inner);
         self.publish(&inner);
     }
 
@@ -202,7 +215,9 @@ impl Core {
         if let Err(error) = written {
             self.sulking[Family::Samples.at()] = true;
             if !std::mem::replace(&mut inner.counters.full, true) {
-                tracing::error!("cannot write samples into the log, memory alone has them: {error}");
+                tracing::error!(
+                    "cannot write samples into the log, memory alone has them: {error}"
+                );
             }
             inner.counters.memory_only += 1;
             self.lose(first, inner.head);

@@ -104,11 +104,8 @@ impl Directory {
     /// It cannot be made, or another process holds it.
     pub fn take(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        let lock = fs::File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"))?;
+        let lock =
+            fs::File::options().create(true).truncate(false).write(true).open(path.join("lock"))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
             |error| match error {
                 rustix::io::Errno::WOULDBLOCK => io::Error::new(
@@ -124,8 +121,11 @@ impl Directory {
 
 impl Disk for Directory {
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file =
-            fs::File::options().create_new(true).read(true).write(true).open(self.path.join(name))?;
+        let file = fs::File::options()
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use twin::{Boottime, Commit, Description, Handle, Seq, State};
 
 use crate::codec::{Put, Take};
-use crate::record::{self, Raw};
 use crate::record::reported::{self, ReportedView};
+use crate::record::{self, Raw};
 
 /// Bytes before a payload.
 pub(crate) const HEADER: usize = 32;
@@ -151,7 +151,10 @@ impl Header {
             kind: take.u8()?,
             version: take.u8()?,
             class: take.u8()?,
-            at: { (take.u8()? == 0).then_some(())?; Boottime(take.i64()?) },
+            at: {
+                (take.u8()? == 0).then_some(())?;
+                Boottime(take.i64()?)
+            },
             handle: Handle(take.u32()?),
         };
         (length <= LONGEST && header.seq.0 > 0 && header.version > 0).then_some(header)

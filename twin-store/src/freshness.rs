@@ -41,7 +41,9 @@ impl Freshness {
 
     /// All groups of a twin that were acquired at least once.
     pub fn twin(&self, handle: Handle) -> impl Iterator<Item = (u16, &Fresh)> {
-        self.groups.range((handle, 0)..=(handle, u16::MAX)).map(|((_, group), fresh)| (*group, fresh))
+        self.groups
+            .range((handle, 0)..=(handle, u16::MAX))
+            .map(|((_, group), fresh)| (*group, fresh))
     }
 
     /// An acquisition; `tolerance` is how many microseconds late still counts as in time.

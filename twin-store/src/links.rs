@@ -281,6 +281,7 @@ mod tests {
             // Of each backlog a part is delivered: least of the one up to 30.
             link.lanes[2][lane].next.0 += if head == 30 { 1 } else { 5 };
         }
+        link.lanes[2].back_mut().unwrap().next.0 += 5;
         link.split(Seq(90), false);
         assert_eq!(link.lanes[2].len(), 9);
         assert!(ranges(&link).contains(&(16, Some(30))), "{:?}", ranges(&link));

@@ -34,6 +34,7 @@ pub(crate) struct Log {
 enum Spare {
     Missing,
     Asked,
+    Refused,
     Ready,
 }
 
@@ -79,6 +80,19 @@ impl Log {
         }
         self.close(family);
         self.try_append(catalog, family, first, bytes).inspect_err(|_| self.close(family))
+    }
+
+    /// Makes sure that there is a segment to write into.
+    pub(crate) fn ensure(
+        &mut self,
+        catalog: &mut Catalog,
+        family: Family,
+        next: Seq,
+    ) -> io::Result<()> {
+        if self.active[family.at()].is_none() {
+            self.begin(catalog, family, next, 0)?;
+        }
+        Ok(())
     }
 
     fn try_append(
@@ -154,7 +168,8 @@ impl Log {
     }
 
     pub(crate) fn spare_missing(&self) -> bool {
-        self.spare.contains(&Spare::Missing)
+        let [samples, records, _] = self.spare;
+        samples == Spare::Missing || records == Spare::Missing
     }
 
     /// What has to happen on the disk so that everything up to `upto` is durable: samples first.
@@ -186,7 +201,14 @@ impl Log {
     }
 
     pub(crate) fn spared(&mut self, family: Family, ready: bool) {
-        self.spare[family.at()] = if ready { Spare::Ready } else { Spare::Missing };
+        self.spare[family.at()] = if ready { Spare::Ready } else { Spare::Refused };
+    }
+
+    /// A disk that had no room may have some now.
+    pub(crate) fn ask_again(&mut self) {
+        for spare in self.spare.iter_mut().filter(|s| **s == Spare::Refused) {
+            *spare = Spare::Missing;
+        }
     }
 
     /// A file's frames are durable up to this offset.
@@ -219,7 +241,8 @@ impl Log {
         let read = failed.file.read_at(failed.synced, &mut bytes)?;
         bytes.truncate(read);
         let (first, whole) = whole_frames(failed.segment.header.id, &bytes);
-        let damage = || io::Error::new(io::ErrorKind::InvalidData, "unsynced frames read back wrong");
+        let damage =
+            || io::Error::new(io::ErrorKind::InvalidData, "unsynced frames read back wrong");
         let first = first.filter(|_| whole == n).ok_or_else(damage)?;
         let mut rescued = self.create(family, first, bytes.len() as u64)?;
         rescued.write(&mut bytes)?;

@@ -177,8 +177,9 @@ impl Segment {
 
     /// Frames up to this one may be read.
     pub(crate) fn grow(&self, end: u64, last: Seq) {
-        self.last.store(last.0, Ordering::Release);
+        // Whoever sees `last` sees an end that includes it.
         self.end.store(end, Ordering::Release);
+        self.last.store(last.0, Ordering::Release);
     }
 
     pub(crate) fn resize(&self, size: u64) {

@@ -1,5 +1,6 @@
 //! What the writer and all readers share: one lock, held briefly, and one signal.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::Clock;
@@ -37,6 +38,17 @@ pub(crate) struct Inner {
     pub(crate) counters: Counters,
     /// Stretches that a reader could not read; the writer records them.
     pub(crate) damage: Vec<(Seq, Seq)>,
+    /// All such stretches, so that each is recorded once.
+    pub(crate) known_damage: BTreeSet<(Seq, Seq)>,
+}
+
+impl Inner {
+    /// A reader could not read this stretch.
+    pub(crate) fn damaged(&mut self, first: Seq, last: Seq) {
+        if first <= last && self.known_damage.insert((first, last)) {
+            self.damage.push((first, last));
+        }
+    }
 }
 
 impl Shared {

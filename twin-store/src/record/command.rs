@@ -13,9 +13,15 @@ pub(crate) fn put(out: &mut impl Put, c: &Command) {
     out.put_text(&c.key);
     out.put_varint(u64::from(c.index));
     match &c.order {
-        Order::Write(value) => (out.put_u8(0), put_tagged(out, value)).1,
+        Order::Write(value) => {
+            out.put_u8(0);
+            put_tagged(out, value);
+        }
         Order::Call(None) => out.put_u8(1),
-        Order::Call(Some(value)) => (out.put_u8(2), put_tagged(out, value)).1,
+        Order::Call(Some(value)) => {
+            out.put_u8(2);
+            put_tagged(out, value);
+        }
     }
     out.put(&c.deadline.boot.0);
     out.put_i64(c.deadline.at.0);
@@ -44,9 +50,15 @@ pub(crate) fn take(take: &mut Take<'_>) -> Option<Command> {
 
 pub(crate) fn put_step(out: &mut impl Put, step: &Step) {
     match step {
-        Step::Sent { expected } => (out.put_u8(0), put_tagged(out, expected)).1,
+        Step::Sent { expected } => {
+            out.put_u8(0);
+            put_tagged(out, expected);
+        }
         Step::Acknowledged => out.put_u8(1),
-        Step::Ended(outcome) => (out.put_u8(2), put_outcome(out, outcome)).1,
+        Step::Ended(outcome) => {
+            out.put_u8(2);
+            put_outcome(out, outcome);
+        }
     }
 }
 
@@ -62,9 +74,15 @@ pub(crate) fn take_step(take: &mut Take<'_>) -> Option<Step> {
 fn put_outcome(out: &mut impl Put, outcome: &Outcome) {
     match outcome {
         Outcome::Confirmed => out.put_u8(0),
-        Outcome::Rejected(reason, words) => (out.put_u8(1), put_reason(out, *reason, words)).1,
+        Outcome::Rejected(reason, words) => {
+            out.put_u8(1);
+            put_reason(out, *reason, words);
+        }
         Outcome::Expired => out.put_u8(2),
-        Outcome::Unknown(reason, words) => (out.put_u8(3), put_reason(out, *reason, words)).1,
+        Outcome::Unknown(reason, words) => {
+            out.put_u8(3);
+            put_reason(out, *reason, words);
+        }
     }
 }
 
@@ -88,7 +106,10 @@ fn put_stage(out: &mut impl Put, stage: &Stage) {
         Stage::Accepted => out.put_u8(0),
         Stage::Sent => out.put_u8(1),
         Stage::Acknowledged => out.put_u8(2),
-        Stage::Ended(outcome) => (out.put_u8(3), put_outcome(out, outcome)).1,
+        Stage::Ended(outcome) => {
+            out.put_u8(3);
+            put_outcome(out, outcome);
+        }
     }
 }
 

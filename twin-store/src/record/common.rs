@@ -27,7 +27,10 @@ pub(crate) fn put_origin(out: &mut impl Put, origin: &Origin) {
         Origin::Asset => out.put_u8(0),
         Origin::Keeper => out.put_u8(1),
         Origin::Configuration => out.put_u8(2),
-        Origin::Principal(by) => (out.put_u8(3), put_principal(out, by)).1,
+        Origin::Principal(by) => {
+            out.put_u8(3);
+            put_principal(out, by);
+        }
         Origin::Foreign { gateway, epoch, seq } => {
             out.put_u8(4);
             out.put_text(gateway.as_str());
@@ -43,9 +46,7 @@ pub(crate) fn take_origin(take: &mut Take<'_>) -> Option<Origin> {
         1 => Origin::Keeper,
         2 => Origin::Configuration,
         3 => Origin::Principal(take_principal(take)?),
-        4 => {
-            Origin::Foreign { gateway: take.parsed()?, epoch: take.u32()?, seq: Seq(take.u64()?) }
-        }
+        4 => Origin::Foreign { gateway: take.parsed()?, epoch: take.u32()?, seq: Seq(take.u64()?) },
         _ => return None,
     })
 }

@@ -59,7 +59,10 @@ fn take_nameplate(take: &mut Take<'_>) -> Option<Nameplate> {
 fn put_group(out: &mut impl Put, g: &Group) {
     out.put_text(g.name.as_str());
     match g.acquisition {
-        Acquisition::Polled { interval } => (out.put_u8(0), out.put_i64(interval)).1,
+        Acquisition::Polled { interval } => {
+            out.put_u8(0);
+            out.put_i64(interval);
+        }
         Acquisition::Pushed { interval, reception } => {
             out.put_u8(1);
             out.put_i64(interval);
@@ -110,7 +113,10 @@ fn put_point(out: &mut impl Put, p: &Point) {
     });
     match spec.report {
         Report::Change => out.put_u8(0),
-        Report::Deadband(band) => (out.put_u8(1), out.put_f64(band)).1,
+        Report::Deadband(band) => {
+            out.put_u8(1);
+            out.put_f64(band);
+        }
         Report::Always => out.put_u8(2),
     }
 }

@@ -27,10 +27,10 @@ pub(crate) fn put(out: &mut impl Put, at: Boottime, description: &Description, e
     }
 }
 
-pub(crate) fn take(
-    take: &mut Take<'_>,
+pub(crate) fn take<'a>(
+    take: &mut Take<'a>,
     at: Boottime,
-    description: &Description,
+    description: &'a Description,
 ) -> Option<Envelope> {
     Some(Envelope {
         revision: take.varint32()?,
@@ -46,7 +46,7 @@ pub(crate) fn take(
                 index,
                 count: t.varint32()?,
                 not_good: t.varint32()?,
-                last: t.option(|t| value::take(t, of).map(value::ValueRef::to_value))?,
+                last: t.option(|t| value::take(t, of).map(|v| v.to_value()))?,
                 range: t.option(|t| Some((t.f64()?, t.f64()?, t.f64()?)))?,
             })
         })?,

@@ -15,7 +15,7 @@ pub(crate) mod value;
 use std::sync::Arc;
 
 use twin::{
-    Body, Boottime, Commit, CommandId, Description, Handle, LifeCycle, Origin, Reason, TwinId, What,
+    Body, Boottime, CommandId, Commit, Description, Handle, LifeCycle, Reason, TwinId, What,
 };
 
 use self::common::{put_origin, take_origin};
@@ -151,11 +151,11 @@ pub(crate) fn take(raw: Raw<'_>, known: Option<(&TwinId, &Description)>) -> Opti
     Some(Body::Twin { handle, twin: id, origin, what })
 }
 
-fn take_what(
+fn take_what<'a>(
     kind: Kind,
-    take: &mut Take<'_>,
+    take: &mut Take<'a>,
     at: Boottime,
-    description: Option<&Description>,
+    description: Option<&'a Description>,
 ) -> Option<What> {
     Some(match kind {
         Kind::Described => What::Described(Arc::new(description::take(take)?)),
@@ -169,10 +169,9 @@ fn take_what(
             reason: Reason::from_code(take.u8()?),
             detail: take.text()?,
         },
-        Kind::Step => What::Step {
-            command: CommandId(take.varint()?),
-            step: command::take_step(take)?,
-        },
+        Kind::Step => {
+            What::Step { command: CommandId(take.varint()?), step: command::take_step(take)? }
+        }
         Kind::Event => What::Event(event::take(take, at)?),
         Kind::Related => What::Related(event::take_relationship(take)?),
         Kind::Unrelated => What::Unrelated(event::take_relationship(take)?),
@@ -196,6 +195,3 @@ pub(crate) fn commit(
 ) -> Option<Commit> {
     take(raw, known).map(|body| Commit { seq, epoch, at: raw.at, body })
 }
-
-/// The origin that changes without one have.
-pub(crate) const ASSET: Origin = Origin::Asset;

@@ -11,9 +11,7 @@ use twin::{
     Boottime, CommandId, Description, Entry, Origin, Quality, Reported, SourceClock, TimeBase,
 };
 
-use super::common::{
-    put_origin, put_quality, put_time, take_origin, take_quality, take_time,
-};
+use super::common::{put_origin, put_quality, put_time, take_origin, take_quality, take_time};
 use super::value::{self, ValueRef};
 use crate::codec::{Put, Take};
 
@@ -321,8 +319,11 @@ impl<'a> Indexes<'a> {
             let bytes = take.bytes()?;
             let ones: usize = bytes.iter().map(|b| b.count_ones() as usize).sum();
             let end = bytes.len().checked_mul(8)?.checked_add(usize::try_from(base).ok()?)?;
-            return (ones == count && end <= usize::from(u16::MAX) + 1)
-                .then_some(Self { bytes: Take(bytes), base: base.wrapping_sub(8), ..empty });
+            return (ones == count && end <= usize::from(u16::MAX) + 1).then_some(Self {
+                bytes: Take(bytes),
+                base: base.wrapping_sub(8),
+                ..empty
+            });
         }
         let start = *take;
         let mut next = 0_u64;

@@ -163,9 +163,7 @@ pub(crate) fn take<'a>(bytes: &mut Take<'a>, of: &'a ValueType) -> Option<ValueR
             ValueRef::Signed(take_int(bytes, *kind)?.cast_signed())
         }
         ValueType::Int(kind) => ValueRef::Unsigned(take_int(bytes, *kind)?),
-        ValueType::Decimal { raw, .. } => {
-            ValueRef::Decimal(take_int(bytes, *raw)?.cast_signed())
-        }
+        ValueType::Decimal { raw, .. } => ValueRef::Decimal(take_int(bytes, *raw)?.cast_signed()),
         ValueType::F32 => ValueRef::Float(f64::from(f32::from_bits(bytes.u32()?))),
         ValueType::F64 => ValueRef::Float(bytes.f64()?),
         ValueType::Time => ValueRef::Time(Timestamp(bytes.i64()?)),
@@ -211,20 +209,46 @@ impl ValueRef<'_> {
 /// Puts a value that says itself what it is.
 pub(crate) fn put_tagged(out: &mut impl Put, value: &Value) {
     match value {
-        Value::Bool(v) => (out.put_u8(0), out.put_bool(*v)).1,
-        Value::Signed(v) => (out.put_u8(1), out.put_zigzag(*v)).1,
-        Value::Unsigned(v) => (out.put_u8(2), out.put_varint(*v)).1,
-        Value::Float(v) => (out.put_u8(3), out.put_f64(*v)).1,
-        Value::Decimal(v) => (out.put_u8(4), out.put_zigzag(*v)).1,
-        Value::Time(v) => (out.put_u8(5), out.put_i64(v.0)).1,
-        Value::Text(v) => (out.put_u8(6), out.put_text(v)).1,
-        Value::Bytes(v) => (out.put_u8(7), out.put_bytes(v)).1,
+        Value::Bool(v) => {
+            out.put_u8(0);
+            out.put_bool(*v);
+        }
+        Value::Signed(v) => {
+            out.put_u8(1);
+            out.put_zigzag(*v);
+        }
+        Value::Unsigned(v) => {
+            out.put_u8(2);
+            out.put_varint(*v);
+        }
+        Value::Float(v) => {
+            out.put_u8(3);
+            out.put_f64(*v);
+        }
+        Value::Decimal(v) => {
+            out.put_u8(4);
+            out.put_zigzag(*v);
+        }
+        Value::Time(v) => {
+            out.put_u8(5);
+            out.put_i64(v.0);
+        }
+        Value::Text(v) => {
+            out.put_u8(6);
+            out.put_text(v);
+        }
+        Value::Bytes(v) => {
+            out.put_u8(7);
+            out.put_bytes(v);
+        }
         Value::List(values) => {
-            (out.put_u8(8), out.put_len(values.len())).1;
+            out.put_u8(8);
+            out.put_len(values.len());
             values.iter().for_each(|v| put_tagged(out, v));
         }
         Value::Record(values) => {
-            (out.put_u8(9), out.put_len(values.len())).1;
+            out.put_u8(9);
+            out.put_len(values.len());
             values.iter().for_each(|v| put_tagged(out, v));
         }
     }
@@ -276,7 +300,10 @@ fn take_int_kind(take: &mut Take<'_>) -> Option<IntKind> {
 pub(crate) fn put_type(out: &mut impl Put, of: &ValueType) {
     match of {
         ValueType::Bool => out.put_u8(0),
-        ValueType::Int(kind) => (out.put_u8(1), put_int_kind(out, *kind)).1,
+        ValueType::Int(kind) => {
+            out.put_u8(1);
+            put_int_kind(out, *kind);
+        }
         ValueType::F32 => out.put_u8(2),
         ValueType::F64 => out.put_u8(3),
         ValueType::Decimal { raw, exponent } => {
@@ -287,7 +314,10 @@ pub(crate) fn put_type(out: &mut impl Put, of: &ValueType) {
         ValueType::Time => out.put_u8(5),
         ValueType::Text => out.put_u8(6),
         ValueType::Bytes => out.put_u8(7),
-        ValueType::List(of) => (out.put_u8(8), put_type(out, of)).1,
+        ValueType::List(of) => {
+            out.put_u8(8);
+            put_type(out, of);
+        }
         ValueType::Record(fields) => {
             out.put_u8(9);
             out.put_len(fields.len());
@@ -316,9 +346,7 @@ fn type_within(take: &mut Take<'_>, depth: u8) -> Option<ValueType> {
         6 => ValueType::Text,
         7 => ValueType::Bytes,
         8 => ValueType::List(Box::new(type_within(take, deeper)?)),
-        9 => ValueType::Record(
-            take.list(|t| Some((t.parsed()?, type_within(t, deeper)?)))?.into(),
-        ),
+        9 => ValueType::Record(take.list(|t| Some((t.parsed()?, type_within(t, deeper)?)))?.into()),
         _ => return None,
     })
 }

@@ -268,7 +268,7 @@ pub struct Desired {
 /// Which commands are known by their callers' keys, so that a repeat gets the stored outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
-    entries: BTreeMap<(Principal, Arc<str>), LedgerEntry>,
+    pub(crate) entries: BTreeMap<(Principal, Arc<str>), LedgerEntry>,
 }
 
 /// A command known by its caller's key.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    Body, Commit, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
+    Body, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
     PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
@@ -12,13 +12,13 @@ use crate::{
 /// `state == fold(log)`: nothing changes it but [`State::apply`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
-    twins: Vec<Option<Twin>>,
-    ids: HashMap<TwinId, Handle>,
-    ledger: Ledger,
-    timeline: Timeline,
-    writes_off: Option<Principal>,
-    head: Seq,
-    epoch: u32,
+    pub(crate) twins: Vec<Option<Twin>>,
+    pub(crate) ids: HashMap<TwinId, Handle>,
+    pub(crate) ledger: Ledger,
+    pub(crate) timeline: Timeline,
+    pub(crate) writes_off: Option<Principal>,
+    pub(crate) head: Seq,
+    pub(crate) epoch: u32,
 }
 
 impl State {
@@ -100,6 +100,10 @@ impl State {
             }
             GatewayEvent::ClockSet { offset } => self.timeline.clock_set(seq, *offset),
             GatewayEvent::Writes { on, by } => self.writes_off = (!on).then(|| by.clone()),
+            // What was shown before and is lost now must never be taken for what comes instead.
+            GatewayEvent::Gap { cause: GapCause::Crash | GapCause::Damage, .. } => {
+                self.twins.iter_mut().flatten().for_each(Twin::jump);
+            }
             GatewayEvent::Gap { .. } => {}
         }
     }

@@ -12,19 +12,19 @@ use crate::{
 /// The digital counterpart of one asset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Twin {
-    id: TwinId,
-    handle: Handle,
-    description: Arc<Description>,
-    life_cycle: LifeCycle,
-    since: Seq,
-    reported: Vec<Option<Reading>>,
-    desired: BTreeMap<u16, Desired>,
-    relationships: Vec<Relationship>,
-    bindings: BTreeMap<Arc<str>, Binding>,
-    commands: BTreeMap<CommandId, CommandState>,
-    counts: Vec<GroupCounts>,
-    rev: u64,
-    features: Vec<Touched>,
+    pub(crate) id: TwinId,
+    pub(crate) handle: Handle,
+    pub(crate) description: Arc<Description>,
+    pub(crate) life_cycle: LifeCycle,
+    pub(crate) since: Seq,
+    pub(crate) reported: Vec<Option<Reading>>,
+    pub(crate) desired: BTreeMap<u16, Desired>,
+    pub(crate) relationships: Vec<Relationship>,
+    pub(crate) bindings: BTreeMap<Arc<str>, Binding>,
+    pub(crate) commands: BTreeMap<CommandId, CommandState>,
+    pub(crate) counts: Vec<GroupCounts>,
+    pub(crate) rev: u64,
+    pub(crate) features: Vec<Touched>,
 }
 
 /// How often a feature changed, and when last.
@@ -44,6 +44,9 @@ pub struct Applied {
 }
 
 impl Twin {
+    /// How far revs jump where commits may be missing.
+    pub const JUMP: u64 = 1 << 20;
+
     /// A twin of which nothing is known but its id.
     #[must_use]
     pub fn new(id: TwinId, handle: Handle) -> Self {
@@ -368,6 +371,14 @@ impl Twin {
             self.commands.remove(&id);
         }
         self.touch_point(seq, index)
+    }
+
+    /// Commits may be missing: revs jump so far ahead that none is ever shown twice for different content.
+    pub(crate) fn jump(&mut self) {
+        self.rev += Self::JUMP;
+        for feature in &mut self.features {
+            feature.rev += Self::JUMP;
+        }
     }
 
     /// The reading's value where it is good; what a control decision may use.

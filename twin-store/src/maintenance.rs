@@ -1,0 +1,234 @@
+//! What the writer does between batches: the clock, heartbeats, positions, gaps, and the rounds of disk work.
+
+use std::time::Duration;
+
+use twin::{Boottime, GapCause, GatewayEvent, Origin, Refusal, Seq, What};
+
+use crate::core::Core;
+use crate::job::{Done, Job, SnapshotFile};
+use crate::segment::Family;
+use crate::shared::Inner;
+use crate::snapshot;
+
+/// A wall clock that moved by less than this, in microseconds, was not set but disciplined.
+const STEP: i64 = 1_000_000;
+/// Fewer unsynced bytes than this are "little": the flush may wait.
+const LITTLE: u64 = 16 << 10;
+
+impl Core {
+    /// What is due by time. Called at least every second while anything is going on.
+    pub(crate) fn tick(&mut self) {
+        let shared = self.shared.clone();
+        let now = self.now();
+        let mut inner = shared.lock();
+        self.sulking = [false; 3];
+        self.log.ask_again();
+        self.snapshot_due |= std::mem::take(&mut self.snapshot_failed);
+        self.wait_for_tick = false;
+        self.notice_clock(&mut inner);
+        let every = micros(shared.options.heartbeat);
+        for (handle, counts) in inner.freshness.beat(now.boottime, every) {
+            let Some(twin) = inner.state.by_handle(handle) else { continue };
+            let twin = (handle, twin.id().clone());
+            self.change(&mut inner, twin, Origin::Keeper, What::Heartbeat(counts), now).ok();
+        }
+        self.write_samples(&mut inner);
+        for range in std::mem::take(&mut inner.damage) {
+            self.gap(&mut inner, range, GapCause::Damage);
+        }
+        if let Some(range) = self.lost.filter(|_| self.takes_again(&mut inner)) {
+            self.lost = None;
+            inner.counters.full = false;
+            self.gap(&mut inner, range, GapCause::Full);
+        }
+        self.retain(&mut inner);
+        self.tell_dropped(&mut inner);
+        if inner.links.dirty() {
+            self.write_positions(&mut inner, false);
+        }
+        self.publish(&inner);
+    }
+
+    /// Whether the disk takes samples again, after it did not.
+    fn takes_again(&mut self, inner: &mut Inner) -> bool {
+        self.log.ensure(&mut inner.catalog, Family::Samples, inner.head.next()).is_ok()
+    }
+
+    /// The wall clock was set where it no longer runs as the log says.
+    fn notice_clock(&mut self, inner: &mut Inner) {
+        let Some(offset) = self.shared.clock.offset() else { return };
+        let known = inner.state.timeline().spans().last().and_then(|span| span.offset);
+        if known.is_none_or(|known| (known - offset).abs() > STEP) {
+            let now = self.now();
+            self.gateway(inner, GatewayEvent::ClockSet { offset }, now).ok();
+        }
+    }
+
+    /// The next round of disk work, where one is due; `force` takes whatever there is.
+    pub(crate) fn begin_job(&mut self, force: bool) -> Option<Job> {
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        let now = Boottime(shared.clock.boottime());
+        self.snapshot_due |= self.unsnapshotted >= shared.options.snapshot;
+        let work = !self.removing.is_empty() || self.snapshot_due || self.log.spare_missing();
+        if !(force || work || self.flush_due(&inner, now)) {
+            return None;
+        }
+        self.write_samples(&mut inner);
+        let mut job = self.log.job(inner.head, &inner.state);
+        if self.snapshot_due && self.lost.is_none() {
+            job.snapshot = Some(snapshot_file(&inner, false));
+            self.snapshot_due = false;
+            self.unsnapshotted = 0;
+        }
+        job.remove = std::mem::take(&mut self.removing);
+        self.unsynced_since = None;
+        let idle = job.is_idle() && self.waiting.is_empty();
+        (!idle).then_some(job)
+    }
+
+    fn flush_due(&self, inner: &Inner, now: Boottime) -> bool {
+        if !self.waiting.is_empty() {
+            return true;
+        }
+        let Some(since) = self.unsynced_since.filter(|_| !self.wait_for_tick) else { return false };
+        let waited = now.0.saturating_sub(since.0);
+        let options = &self.shared.options;
+        let quiet =
+            self.log.unsynced() < LITTLE && inner.links.passed(Seq(*self.shared.head.borrow()));
+        let flush = options.flush;
+        let patience = if quiet && !flush.is_zero() { options.stretch.max(flush) } else { flush };
+        waited >= micros(patience)
+    }
+
+    /// Takes in what came of a round of disk work, and tells those who wait for it.
+    pub(crate) fn finish_job(&mut self, done: Done) {
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        inner.counters.syncs += done.syncs;
+        let durable = done.durable();
+        for (segment, end) in &done.synced {
+            self.log.synced(segment, *end);
+        }
+        for (family, ready) in done.spares {
+            self.log.spared(family, ready);
+        }
+        if let Some(error) = done.dir {
+            tracing::error!("cannot sync the store's directory: {error}");
+            self.log.dir_failed();
+            inner.counters.sync_failures += 1;
+        }
+        for (file, error) in done.failed {
+            tracing::error!(
+                "cannot sync {}: {error}; what it holds is written into a new segment",
+                file.segment.name
+            );
+            inner.counters.sync_failures += 1;
+            self.rescues.push(file);
+        }
+        let rescued = self.rescue(&mut inner);
+        match done.snapshot {
+            Some(Ok(seq)) => self.snapshot_kept(&mut inner, seq),
+            Some(Err(error)) => {
+                tracing::error!("cannot keep a snapshot of the state: {error}");
+                self.snapshot_failed = true;
+            }
+            None => {}
+        }
+        if durable && self.rescues.is_empty() {
+            inner.counters.durable = inner.counters.durable.max(done.upto);
+        } else {
+            self.unsynced_since.get_or_insert(Boottime(shared.clock.boottime()));
+            self.wait_for_tick = true;
+        }
+        let durable_to = inner.counters.durable;
+        drop(inner);
+        self.tell(durable_to, (!rescued).then_some(done.upto));
+    }
+
+    /// Tells those whose commits are durable; those up to `given_up` that they cannot be made so.
+    fn tell(&mut self, durable: Seq, given_up: Option<Seq>) {
+        for (seq, receipt, accepted) in std::mem::take(&mut self.waiting) {
+            if seq <= durable {
+                receipt.tell(Ok(accepted));
+            } else if given_up.is_some_and(|upto| seq <= upto) {
+                receipt
+                    .tell(Err(Refusal::Storage("the disk does not keep what is written".into())));
+            } else {
+                self.waiting.push((seq, receipt, accepted));
+            }
+        }
+    }
+
+    /// Writes what failed files may have lost into new segments; says whether all of it worked.
+    fn rescue(&mut self, inner: &mut Inner) -> bool {
+        let mut failed = std::mem::take(&mut self.rescues);
+        failed.retain_mut(|file| match self.log.rescue(&mut inner.catalog, file) {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::error!("cannot write {} anew: {error}", file.segment.name);
+                true
+            }
+        });
+        self.rescues = failed;
+        self.rescues.is_empty()
+    }
+
+    fn snapshot_kept(&mut self, inner: &mut Inner, seq: Seq) {
+        inner.counters.snapshots += 1;
+        inner.counters.snapshot = seq;
+        self.snapshots.push(seq);
+        // Two are kept: the one before serves if the newest is damaged.
+        while self.snapshots.len() > 2 {
+            self.removing.push(snapshot::file_name(self.snapshots.remove(0)));
+        }
+    }
+
+    /// The last round: everything is sealed and the state is kept, so that the next start replays nothing.
+    pub(crate) fn last_job(&mut self) -> Job {
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        self.write_samples(&mut inner);
+        if inner.links.dirty() {
+            self.write_positions(&mut inner, false);
+        }
+        self.log.close_all();
+        let mut job = self.log.job(inner.head, &inner.state);
+        job.spares.clear();
+        if self.lost.is_none() && self.rescues.is_empty() {
+            job.snapshot = Some(snapshot_file(&inner, true));
+        }
+        job.remove = std::mem::take(&mut self.removing);
+        job
+    }
+
+    /// Everything is durable and nobody waits.
+    pub(crate) fn settled(&self) -> bool {
+        self.waiting.is_empty() && self.rescues.is_empty() && self.unsynced_since.is_none()
+    }
+
+    /// A round of disk work came to nothing: what it was to make durable is written anew.
+    pub(crate) fn lost_job(&mut self) {
+        self.unsynced_since.get_or_insert(Boottime(self.shared.clock.boottime()));
+        self.log.dir_failed();
+        self.tell(Seq(0), Some(Seq(u64::MAX)));
+    }
+
+    /// The writer has ended: whoever still waits is told so.
+    pub(crate) fn abandon(&mut self) {
+        for (_, receipt, _) in self.waiting.drain(..) {
+            receipt.tell(Err(Refusal::Stopped));
+        }
+    }
+}
+
+fn snapshot_file(inner: &Inner, clean: bool) -> SnapshotFile {
+    let seq = inner.head;
+    let floors = inner.catalog.floors;
+    let bytes = snapshot::encode(seq, clean, &inner.state, &inner.links, floors);
+    SnapshotFile { name: snapshot::file_name(seq), seq, bytes }
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,174 @@
+//! Reading stored commits across segments, of one family or merged by sequence number.
+
+use std::sync::Arc;
+
+use twin::Seq;
+
+use crate::error::ReadError;
+use crate::frame::Frame;
+use crate::reader::{SegmentReader, Whole};
+use crate::segment::{Family, Segment};
+use crate::shared::Shared;
+
+/// Reads the stored commits of one family in order. Stays where it is between calls.
+pub(crate) struct FamilyReader {
+    family: Family,
+    /// The next sequence number wanted.
+    next: Seq,
+    current: Option<SegmentReader>,
+    peeked: Option<(Whole, u32)>,
+}
+
+impl FamilyReader {
+    pub(crate) fn new(family: Family, from: Seq) -> Self {
+        Self { family, next: from, current: None, peeked: None }
+    }
+
+    /// The next commit's place in the order.
+    pub(crate) fn at(&self) -> Seq {
+        self.next
+    }
+
+    /// The next stored frame from `from` on; segments that `want` refuses are skipped whole. `None` at the end.
+    pub(crate) fn next(
+        &mut self,
+        shared: &Shared,
+        from: Seq,
+        want: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<Frame>, ReadError> {
+        self.next = self.next.max(from);
+        loop {
+            let Some((whole, epoch)) = self.whole(shared, want)? else { return Ok(None) };
+            self.next = whole.header.seq.next();
+            if let Some(frame) = whole.frame(epoch) {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    /// The sequence number of the next stored frame, which stays where it is.
+    pub(crate) fn peek(
+        &mut self,
+        shared: &Shared,
+        want: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<Seq>, ReadError> {
+        if self.peeked.is_none() {
+            self.peeked = self.whole(shared, want)?;
+        }
+        Ok(self.peeked.as_ref().map(|(whole, _)| whole.header.seq))
+    }
+
+    fn whole(
+        &mut self,
+        shared: &Shared,
+        want: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<(Whole, u32)>, ReadError> {
+        if let Some(peeked) = self.peeked.take().filter(|(w, _)| w.header.seq >= self.next) {
+            return Ok(Some(peeked));
+        }
+        loop {
+            let Some(mut reader) = self.segment(shared, want)? else { return Ok(None) };
+            let before = self.next;
+            let last = reader.segment.last();
+            let end = reader.segment.end();
+            let read = loop {
+                match reader.next(end) {
+                    Ok(Some(whole)) if whole.header.seq < self.next => {}
+                    other => break other,
+                }
+            };
+            let (name, epoch) = (reader.segment.name.clone(), reader.segment.header.epoch);
+            match read {
+                Ok(Some(whole)) => {
+                    if whole.after_damage && before < whole.header.seq {
+                        let last = Seq(whole.header.seq.0 - 1);
+                        shared.lock().damaged(before, last);
+                    }
+                    self.current = Some(reader);
+                    return Ok(Some((whole, epoch)));
+                }
+                Ok(None) if last < self.next => {
+                    // All read. The writer may still add to it.
+                    let written = reader.segment.footer().is_none();
+                    let newer = shared.lock().catalog.find(self.family, self.next).is_some();
+                    self.current = Some(reader).filter(|_| written && !newer);
+                    if self.current.is_some() {
+                        return Ok(None);
+                    }
+                }
+                Ok(None) => {
+                    // What should be here cannot be found.
+                    shared.lock().damaged(self.next, last);
+                    self.next = last.next();
+                }
+                Err(source) => {
+                    shared.lock().damaged(self.next, last);
+                    self.next = last.next();
+                    return Err(ReadError { name, source });
+                }
+            }
+        }
+    }
+
+    /// A reader of the segment that has the next commit.
+    fn segment(
+        &mut self,
+        shared: &Shared,
+        want: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<SegmentReader>, ReadError> {
+        if let Some(current) = self.current.take() {
+            return Ok(Some(current));
+        }
+        loop {
+            let found = shared.lock().catalog.find(self.family, self.next).cloned();
+            let Some(segment) = found else { return Ok(None) };
+            if segment.footer().is_some() && !want(&segment) {
+                self.next = segment.last().next();
+                continue;
+            }
+            match shared.disk.open(&segment.name) {
+                Ok(file) => return Ok(Some(SegmentReader::new(segment, file))),
+                // Retention was quicker.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    self.next = segment.last().next();
+                }
+                Err(source) => {
+                    let last = segment.last();
+                    shared.lock().damaged(self.next, last);
+                    self.next = last.next();
+                    return Err(ReadError { name: segment.name.clone(), source });
+                }
+            }
+        }
+    }
+}
+
+/// Reads the stored commits of samples and records, merged.
+pub(crate) struct Merge {
+    families: [FamilyReader; 2],
+}
+
+impl Merge {
+    pub(crate) fn new(from: Seq) -> Self {
+        Self { families: [Family::Samples, Family::Records].map(|f| FamilyReader::new(f, from)) }
+    }
+
+    /// The next stored frame from `from` on.
+    pub(crate) fn next(
+        &mut self,
+        shared: &Arc<Shared>,
+        from: Seq,
+        want: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<Frame>, ReadError> {
+        let [samples, records] = &mut self.families;
+        samples.next = samples.next.max(from);
+        records.next = records.next.max(from);
+        let first = match (samples.peek(shared, want)?, records.peek(shared, want)?) {
+            (Some(a), Some(b)) if a <= b => samples,
+            (Some(_), None) => samples,
+            (_, Some(_)) => records,
+            (None, None) => return Ok(None),
+        };
+        first.next(shared, from, want)
+    }
+}

@@ -1,0 +1,205 @@
+//! Snapshots: the state as of one commit, so that a start need not read the whole log.
+//!
+//! ```text
+//! magic 8 · version u16 · flags u16 (1 = clean: the writer ended here) · seq u64 · body · crc u32 of all before
+//! ```
+//! Two are kept. One that does not check is as if it were not there.
+
+use std::collections::BTreeMap;
+
+use twin::{
+    Boottime, CommandId, GatewayEvent, LifeCycle, Seq, Span, State, StateParts, Timeline, Touched,
+    TwinParts,
+};
+
+use crate::codec::{Put, Take};
+use crate::links::{self, Links};
+use crate::record::command::{
+    put_desired, put_ledger, put_state, take_desired, take_ledger, take_state,
+};
+use crate::record::common::{
+    put_clocked, put_principal, put_quality, take_boot, take_clocked, take_principal, take_quality,
+};
+use crate::record::value::{put_tagged, take_tagged};
+use crate::record::{description, event};
+
+const MAGIC: &[u8; 8] = b"TWINSNAP";
+const VERSION: u16 = 1;
+const CLEAN: u16 = 1;
+/// Times in a snapshot count from here: it has no commit of its own.
+const ORIGIN: Boottime = Boottime(0);
+
+/// What a snapshot holds.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) seq: Seq,
+    /// The writer had ended: nothing came after it.
+    pub(crate) clean: bool,
+    pub(crate) state: State,
+    pub(crate) links: Links,
+    /// Per family, the last sequence number that retention dropped.
+    pub(crate) floors: [Seq; 3],
+}
+
+pub(crate) fn file_name(seq: Seq) -> String {
+    format!("state-{:016x}.snap", seq.0)
+}
+
+pub(crate) fn encode(
+    seq: Seq,
+    clean: bool,
+    state: &State,
+    links: &Links,
+    floors: [Seq; 3],
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.put(MAGIC);
+    out.put_u16(VERSION);
+    out.put_u16(if clean { CLEAN } else { 0 });
+    out.put_u64(seq.0);
+    put_parts(&mut out, &state.parts());
+    links::put(&mut out, links.links.iter());
+    floors.iter().for_each(|floor| out.put_u64(floor.0));
+    out.put_u32(crc32fast::hash(&out));
+    out
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Option<Snapshot> {
+    let (head, crc) = bytes.split_last_chunk::<4>()?;
+    if crc32fast::hash(head) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let mut take = Take(head);
+    if take.take(8)? != MAGIC || take.u16()? != VERSION {
+        return None;
+    }
+    let clean = take.u16()? & CLEAN != 0;
+    let seq = Seq(take.u64()?);
+    let state = State::from_parts(take_parts(&mut take)?);
+    let links = Links { links: links::take(&mut take)?.into_iter().collect() };
+    let floors = [Seq(take.u64()?), Seq(take.u64()?), Seq(take.u64()?)];
+    Some(Snapshot { seq, clean, state, links, floors })
+}
+
+fn put_parts(out: &mut Vec<u8>, parts: &StateParts) {
+    out.put_u64(parts.head.0);
+    out.put_u32(parts.epoch);
+    out.put_option(parts.writes_off.as_ref(), put_principal);
+    out.put_len(parts.timeline.spans().len());
+    for span in parts.timeline.spans() {
+        out.put_u64(span.from.0);
+        out.put_u32(span.epoch);
+        out.put(&span.boot.0);
+        out.put_option(span.offset, |out, v| out.put_i64(v));
+    }
+    out.put_len(parts.ledger.len());
+    for (by, key, entry) in &parts.ledger {
+        put_principal(out, by);
+        out.put_text(key);
+        put_ledger(out, entry);
+    }
+    out.put_len(parts.twins.len());
+    for twin in &parts.twins {
+        out.put_option(twin.as_ref(), put_twin);
+    }
+}
+
+fn take_parts(take: &mut Take<'_>) -> Option<StateParts> {
+    let (head, epoch) = (Seq(take.u64()?), take.u32()?);
+    let writes_off = take.option(take_principal)?;
+    let spans = take.list(|t| {
+        Some(Span {
+            from: Seq(t.u64()?),
+            epoch: t.u32()?,
+            boot: take_boot(t)?,
+            offset: t.option(Take::i64)?,
+        })
+    })?;
+    let ledger = take.list(|t| Some((take_principal(t)?, t.text()?, take_ledger(t)?)))?;
+    let twins = take.list(|t| t.option(take_twin))?;
+    let timeline = Timeline::new(spans);
+    Some(StateParts { twins, ledger, timeline, writes_off, head, epoch })
+}
+
+fn put_twin(out: &mut Vec<u8>, t: &TwinParts) {
+    out.put_text(t.id.as_str());
+    description::put(out, &t.description);
+    out.put_u8(t.life_cycle as u8);
+    out.put_u64(t.since.0);
+    out.put_len(t.reported.len());
+    for reading in &t.reported {
+        out.put_option(reading.as_ref(), |out, r| {
+            put_quality(out, r.quality, r.value.is_some());
+            r.value.iter().for_each(|v| put_tagged(out, v));
+            put_clocked(out, ORIGIN, r.source);
+            out.put_option(r.server, |out, t| put_clocked(out, ORIGIN, t));
+            out.put_varint(r.seq.0);
+            out.put_varint(r.command.map_or(0, |c| c.0));
+        });
+    }
+    out.put_len(t.desired.len());
+    for (index, desired) in &t.desired {
+        out.put_u16(*index);
+        put_desired(out, desired);
+    }
+    out.put_len(t.relationships.len());
+    t.relationships.iter().for_each(|r| event::put_relationship(out, r));
+    out.put_len(t.bindings.len());
+    t.bindings.values().for_each(|b| event::put_binding(out, b));
+    out.put_len(t.commands.len());
+    for (id, command) in &t.commands {
+        out.put_u64(id.0);
+        put_state(out, command);
+    }
+    event::put_counts(out, ORIGIN, &t.counts);
+    out.put_u64(t.rev);
+    out.put_len(t.features.len());
+    for feature in &t.features {
+        out.put_varint(feature.rev);
+        out.put_varint(feature.seq.0);
+    }
+}
+
+fn take_twin(take: &mut Take<'_>) -> Option<TwinParts> {
+    Some(TwinParts {
+        id: take.parsed()?,
+        description: description::take(take)?.into(),
+        life_cycle: LifeCycle::from_code(take.u8()?)?,
+        since: Seq(take.u64()?),
+        reported: take.list(|t| t.option(take_reading))?,
+        desired: take.list(|t| Some((t.u16()?, take_desired(t)?)))?.into_iter().collect(),
+        relationships: take.list(event::take_relationship)?,
+        bindings: take
+            .list(event::take_binding)?
+            .into_iter()
+            .map(|b| (b.line.clone(), b))
+            .collect::<BTreeMap<_, _>>(),
+        commands: take.list(|t| Some((CommandId(t.u64()?), take_state(t)?)))?.into_iter().collect(),
+        counts: event::take_counts(take, ORIGIN)?,
+        rev: take.u64()?,
+        features: take.list(|t| Some(Touched { rev: t.varint()?, seq: Seq(t.varint()?) }))?,
+    })
+}
+
+fn take_reading(t: &mut Take<'_>) -> Option<twin::Reading> {
+    let (quality, has_value) = take_quality(t)?;
+    Some(twin::Reading {
+        value: if has_value { Some(take_tagged(t)?) } else { None },
+        quality,
+        source: take_clocked(t, ORIGIN)?,
+        server: t.option(|t| take_clocked(t, ORIGIN))?,
+        seq: Seq(t.varint()?),
+        command: Some(CommandId(t.varint()?)).filter(|c| c.0 > 0),
+    })
+}
+
+/// The boot during which the last epoch ran.
+pub(crate) fn last_boot(state: &State) -> Option<twin::BootId> {
+    state.timeline().spans().last().map(|span| span.boot)
+}
+
+/// What the log says at the beginning of an epoch.
+pub(crate) fn opened(epoch: u32, clock: &base::Clock, surviving: Seq) -> GatewayEvent {
+    let boot = twin::BootId(clock.boot());
+    GatewayEvent::Opened { epoch, boot, offset: clock.offset(), surviving }
+}

@@ -1,0 +1,191 @@
+//! Opening the store, and what every reader can ask of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base::Clock;
+use twin::{GapCause, Name, Seq, State};
+
+use crate::core::Core;
+use crate::disk::Disk;
+use crate::error::OpenError;
+use crate::filter::LinkOptions;
+use crate::follow::Follower;
+use crate::frame::Class;
+use crate::freshness::Freshness;
+use crate::lanes::Lanes;
+use crate::links::Link;
+use crate::log::Log;
+use crate::options::Options;
+use crate::recovery::{Recovered, Recovery, recover};
+use crate::ring::Ring;
+use crate::segment::Family;
+use crate::shared::{Inner, Shared};
+use crate::snapshot;
+use crate::statistics::{Counters, LaneStatistics, Statistics};
+use crate::writer::Writer;
+
+/// An open store.
+pub struct Opened {
+    /// The one writer; it has to be run.
+    pub writer: Writer,
+    /// For readers.
+    pub store: Store,
+    /// What was found.
+    pub recovery: Recovery,
+}
+
+/// Opens the store on this disk: recovers what survived and begins a new epoch, durably.
+///
+/// # Errors
+/// The disk cannot be read, or does not take the new epoch's first records.
+pub fn open(disk: Arc<dyn Disk>, options: Options, clock: Clock) -> Result<Opened, OpenError> {
+    let (core, recovery) = open_core(disk, options, clock)?;
+    let store = Store { shared: core.shared.clone() };
+    Ok(Opened { writer: Writer::new(core), store, recovery })
+}
+
+pub(crate) fn open_core(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    clock: Clock,
+) -> Result<(Core, Recovery), OpenError> {
+    let boot = twin::BootId(clock.boot());
+    let Recovered { state, links, catalog, snapshots, recovery } = recover(&*disk, boot)?;
+    let epoch = recovery.epoch;
+    let inner = Inner {
+        head: recovery.surviving,
+        ring: Ring::new(options.ring),
+        counters: Counters { snapshot: recovery.snapshot, ..Counters::default() },
+        freshness: Freshness::default(),
+        damage: Vec::new(),
+        known_damage: BTreeSet::new(),
+        state,
+        catalog,
+        links,
+    };
+    let capacity = Family::ALL.map(|family| options.budget(family).segment);
+    let log = Log::new(disk.clone(), epoch, capacity);
+    let shared = Arc::new(Shared::new(options, clock, disk, epoch, inner));
+    let mut core = Core::new(shared.clone(), log, snapshots);
+    let mut inner = shared.lock();
+    let opened = snapshot::opened(epoch, &shared.clock, recovery.surviving);
+    let now = core.now();
+    core.gateway(&mut inner, opened, now).map_err(|r| OpenError::Begin(format!("{r:?}")))?;
+    for range in &recovery.gaps {
+        core.gap(&mut inner, *range, GapCause::Crash);
+    }
+    core.publish(&inner);
+    drop(inner);
+    // Nothing of this epoch may be seen before it is certain that the epoch will be remembered.
+    if let Some(job) = core.begin_job(true) {
+        let done = job.run();
+        let durable = done.durable();
+        core.finish_job(done);
+        if !durable {
+            return Err(OpenError::Begin("the first records could not be made durable".into()));
+        }
+    }
+    Ok((core, recovery))
+}
+
+/// Everything that can be read, by anybody, at any time. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Store {
+    /// The gateway's name.
+    #[must_use]
+    pub fn gateway(&self) -> &Name {
+        &self.shared.options.gateway
+    }
+
+    /// The current epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.shared.epoch
+    }
+
+    /// The last commit.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.shared.lock().head
+    }
+
+    /// Reads the state as of the last commit. The writer waits meanwhile: be brief, and never await or block inside.
+    pub fn read<R>(&self, read: impl FnOnce(&State) -> R) -> R {
+        read(&self.shared.lock().state)
+    }
+
+    /// Reads how acquisition goes. Be brief.
+    pub fn freshness<R>(&self, read: impl FnOnce(&Freshness) -> R) -> R {
+        read(&self.shared.lock().freshness)
+    }
+
+    /// Follows the log from this commit on.
+    #[must_use]
+    pub fn follow(&self, from: Seq) -> Follower {
+        Follower::new(self.shared.clone(), from)
+    }
+
+    /// The lanes of a link. One that is named for the first time begins behind the last commit.
+    #[must_use]
+    pub fn link(&self, link: &Name, options: LinkOptions) -> Lanes {
+        Lanes::new(self.shared.clone(), link.clone(), options)
+    }
+
+    /// Forgets a link that is configured no more, with all that it still had to deliver.
+    pub fn forget_link(&self, link: &Name) {
+        if let Some(link) = self.shared.lock().links.links.get_mut(link) {
+            *link = Link { dirty: true, ..Link::default() };
+        }
+    }
+
+    /// The operator gives up what a link still has to deliver before `to`, of one class or of all.
+    pub fn skip(&self, link: &Name, class: Option<Class>, to: Seq) {
+        let mut inner = self.shared.lock();
+        let to = to.min(inner.head.next());
+        if let Some(link) = inner.links.links.get_mut(link) {
+            link.skip(class, to);
+        }
+        drop(inner);
+        self.shared.head.send_modify(|_| {});
+    }
+
+    /// How the store does.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let inner = self.shared.lock();
+        let family = |f: Family| (f, inner.catalog.bytes(f), inner.catalog.family(f).len());
+        let mut lanes = Vec::new();
+        for (name, link) in &inner.links.links {
+            for (class, of) in Class::ALL.into_iter().zip(&link.lanes) {
+                for lane in of {
+                    let end = lane.end.unwrap_or(inner.head);
+                    lanes.push(LaneStatistics {
+                        link: name.clone(),
+                        class,
+                        number: lane.number,
+                        historical: lane.end.is_some(),
+                        next: lane.next,
+                        end,
+                        inflight: lane.inflight.len(),
+                        pending: (end.0 + 1).saturating_sub(lane.next.0),
+                        attached: link.attached,
+                    });
+                }
+            }
+        }
+        Statistics {
+            head: inner.head,
+            durable: inner.counters.durable,
+            epoch: self.shared.epoch,
+            counters: inner.counters.clone(),
+            families: Family::ALL.map(family),
+            ring: (inner.ring.len(), inner.ring.bytes()),
+            lanes,
+        }
+    }
+}
