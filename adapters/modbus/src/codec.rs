@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod ready;
 
+pub use decode::fuzz_one;
 use twin::ValueType;
 
 use crate::format::{Format, Kind, PartialWrite};

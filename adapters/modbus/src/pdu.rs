@@ -328,3 +328,26 @@ impl Response {
         bytes.get(at / 8).map(|byte| byte >> (at % 8) & 1 == 1)
     }
 }
+
+/// Offers arbitrary bytes as an answer to requests of every function; must never panic.
+pub fn fuzz_one(data: &[u8]) {
+    let (seed, pdu) = data.split_at(data.len().min(3));
+    let [a, b, c] = [0, 1, 2].map(|at| seed.get(at).copied().unwrap_or(0));
+    let (start, count) = (u16::from_be_bytes([a, b]), u16::from(c));
+    let reads = Table::ALL.map(|table| Request::Read { table, start, count });
+    let writes = [
+        Request::WriteCoil { number: start, on: c % 2 == 0 },
+        Request::WriteRegister { number: start, value: count },
+        Request::WriteCoils { start, values: vec![true; usize::from(c)].into() },
+        Request::WriteRegisters { start, values: vec![count; usize::from(c)].into() },
+        Request::MaskRegister { number: start, keep: count, set: !count },
+    ];
+    for request in reads.into_iter().chain(writes) {
+        if request.check().is_ok()
+            && let Ok(response) = request.accept(pdu)
+        {
+            let at = usize::from(a);
+            assert!(response.register(at).is_none() || response.bit(at).is_none());
+        }
+    }
+}

@@ -2,6 +2,16 @@
 //!
 //! No ports: bytes and time come in. Frames are found by the length that the request leads to expect, not by pauses,
 //! which USB adapters do not keep. After a timeout the line is quarantined, so that a late answer is heard by nobody.
+//!
+//! # What could still be wrong
+//!
+//! A value is accepted by unit, function, byte count and checksum; a serial frame says no more. Wrong ones remain where
+//! - an answer comes later than the quarantine, into a request of the same shape to the same unit: a device whose map
+//!   allows no other shape (see [`RtuMaster::must_differ`]; counted as `risked`);
+//! - a device or repeater sends an answer twice, the second time after the silence and into such a request;
+//! - a refusal comes that late: it fails another request of its function, but gives no value;
+//! - noise turns a frame into another with a right checksum: four or more flipped bits, about one in 65,536 of such;
+//! - the adapter echoes and nobody said so: a single write is then acknowledged by its own copy (its read-back decides).
 
 use std::collections::BTreeMap;
 

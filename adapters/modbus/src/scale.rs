@@ -36,8 +36,11 @@ impl Decimal {
 
     /// The mantissa that the same number has at another, not larger exponent.
     fn at(self, exponent: i8) -> Option<i64> {
+        if self.mantissa == 0 {
+            return Some(0);
+        }
         let up = u32::try_from(i32::from(self.exponent) - i32::from(exponent)).ok()?;
-        if self.mantissa == 0 { Some(0) } else { self.mantissa.checked_mul(10i64.checked_pow(up)?) }
+        self.mantissa.checked_mul(10i64.checked_pow(up)?)
     }
 }
 
@@ -171,6 +174,12 @@ mod tests {
             ValueType::Decimal { raw: IntKind::I16, exponent: -1 }
         );
         assert_eq!((tenth.keep(235), tenth.raw(235)), (Some(235), 235));
+    }
+
+    #[test]
+    fn a_power_of_ten_keeps_the_raw_integer() {
+        let kept = ValueType::Decimal { raw: IntKind::U16, exponent: 1 };
+        assert_eq!(exact("10", "0").value_type(0, 65_535), kept);
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! Modbus TCP: frames with a transaction id, and the master that matches them. No sockets: bytes and time come in.
 //!
 //! An answer with an unknown id (late, repeated, foreign) is discarded and the waiting goes on.
+//!
+//! # What could still be wrong
+//!
+//! A value is accepted by id, unit, function and byte count; a frame has no checksum of its own. Wrong ones remain where
+//! - a bridge to a serial line gives a late serial answer the id of the next request (see [`TcpMaster::must_differ`]);
+//! - a device cuts an answer off and at once goes on with another one, which then fills the gap;
+//! - an answer comes 65,536 requests late.
 
 use crate::exchange::Owed;
 use crate::pdu::MAX_PDU;

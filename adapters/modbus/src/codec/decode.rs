@@ -134,3 +134,52 @@ fn from_bcd(raw: u64) -> Option<u64> {
         (digit <= 9).then_some(sum * 10 + digit)
     })
 }
+
+/// Decodes arbitrary bytes by formats chosen by the first of them, and encodes what came out; must never panic.
+pub fn fuzz_one(data: &[u8]) {
+    use crate::format::{Format, Int, TimeField, TimeLayout, TimeUnit, Whole};
+    let (seed, wire) = data.split_at(data.len().min(4));
+    let [choice, order, scale, count] = [0, 1, 2, 3].map(|at| seed.get(at).copied().unwrap_or(0));
+    let zone = jiff::tz::TimeZone::UTC;
+    let whole = if scale % 2 == 0 { Whole::Bits16 } else { Whole::Bits32 };
+    let kind = match choice % 14 {
+        0 => Kind::Bool,
+        1 => Kind::Int(Int::I8High),
+        2 => Kind::Int(Int::U16),
+        3 => Kind::Int(Int::I48),
+        4 => Kind::Int(Int::U64),
+        5 => Kind::F32,
+        6 => Kind::F64,
+        7 => Kind::Bcd32,
+        8 => Kind::Bit { of: whole, bit: count },
+        9 => Kind::Bits { of: whole, first: count % 32, last: count / 8 },
+        10 => Kind::Text { registers: u16::from(count), pad: scale, characters: Characters::Utf8 },
+        11 => Kind::Time { layout: TimeLayout::Unix64(TimeUnit::Seconds), zone },
+        12 => Kind::Time { layout: TimeLayout::Iec870, zone },
+        _ => {
+            let fields =
+                vec![TimeField::Year, TimeField::Month, TimeField::Day, TimeField::Hundredth];
+            Kind::Time { layout: TimeLayout::Registers(fields), zone }
+        }
+    };
+    let scale = crate::Scale {
+        factor: crate::Decimal { mantissa: i64::from(scale) - 9, exponent: -1 },
+        offset: crate::Decimal { mantissa: i64::from(order), exponent: -2 },
+    };
+    let order = ["AB", "BA", "CDAB", "FEDCBA", "BADCFEHG"].get(usize::from(order % 8));
+    let order = order.and_then(|letters| letters.parse().ok());
+    for scale in [None, Some(scale)] {
+        let table = if kind == Kind::Bool { crate::Table::Coil } else { crate::Table::Holding };
+        let format = Format { order, scale, ..Format::new(kind.clone()) };
+        let Ok(codec) = PointCodec::new(crate::Address::new(table, 0), format) else { continue };
+        let length = usize::from(codec.count()) * if table.is_bits() { 1 } else { 2 };
+        for wire in [wire, wire.get(..length).unwrap_or_default()] {
+            let (value, _) = codec.decode(wire);
+            if let Some(value) = value {
+                assert!(codec.value_type().admits(&value), "{codec:?} {value:?}");
+                // What was read may be refused, never panic.
+                codec.encode(&value).ok();
+            }
+        }
+    }
+}

@@ -65,7 +65,7 @@ pub(super) fn ready(format: &Format) -> Result<(Ready, ValueType), CodecError> {
     let bits = |first: u8, last: u8, of: Whole| {
         let width = if of == Whole::Bits16 { 16 } else { 32 };
         let fits = first <= last && last < width;
-        fits.then_some(last - first + 1).ok_or(CodecError::Bits { first, last, width })
+        fits.then(|| last - first + 1).ok_or(CodecError::Bits { first, last, width })
     };
     Ok(match &format.kind {
         Kind::Bool => (Ready::Bool, ValueType::Bool),

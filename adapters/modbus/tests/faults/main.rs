@@ -61,6 +61,8 @@ pub(crate) struct Tally {
     pub(crate) refused: u32,
     pub(crate) failed: u32,
     pub(crate) wrong: u32,
+    /// The first wrong one.
+    pub(crate) example: Option<String>,
 }
 
 impl Tally {
@@ -80,9 +82,8 @@ impl Tally {
                 self.refused += 1;
             }
             (Ok(_), _) => {
-                if self.wrong < 3 {
-                    println!("wrong: {completed:?} instead of {truth:?}");
-                }
+                let words = || format!("{completed:?} instead of {truth:?}");
+                self.example.get_or_insert_with(words);
                 self.wrong += 1;
             }
             (Err(_), _) => self.failed += 1,

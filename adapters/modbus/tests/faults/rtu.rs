@@ -235,7 +235,6 @@ fn ten_thousand(seed: u64, next: Next, echo: bool) -> Tally {
         }
         tally = line.tally;
     }
-    println!("{tally:?}");
     tally
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn answer(unit: u8, pdu: &[u8], heard: u64, rng: &mut Rng) -> Vec<u8>
     match function {
         1..=4 => {
             let count = usize::from(number(3));
-            let bytes = if function < 3 { (count + 7) / 8 } else { count * 2 };
+            let bytes = if function < 3 { count.div_ceil(8) } else { count * 2 };
             let mut content = Rng::new(
                 u64::from(unit) << 48
                     | u64::from(function) << 40

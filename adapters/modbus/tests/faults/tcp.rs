@@ -16,7 +16,6 @@ struct Line {
     /// The true answer of each exchange by its token.
     truth: Vec<Vec<u8>>,
     tally: Tally,
-    reconnects: u32,
 }
 
 impl Line {
@@ -28,7 +27,6 @@ impl Line {
             coming: Vec::new(),
             truth: Vec::new(),
             tally: Tally::default(),
-            reconnects: 0,
         }
     }
 
@@ -74,7 +72,6 @@ impl Line {
     fn reconnect(&mut self, done: &mut Vec<Completed>) {
         self.master.lost(self.now, done);
         self.coming.clear();
-        self.reconnects += 1;
     }
 
     fn exchange(&mut self, pipelined: bool) {
@@ -180,7 +177,6 @@ fn ten_thousand(seed: u64, max_in_flight: u16) -> Tally {
     while line.master.in_flight() > 0 {
         line.step();
     }
-    println!("{:?} {:?} {} reconnects", line.tally, line.master.counters(), line.reconnects);
     line.tally
 }
 
