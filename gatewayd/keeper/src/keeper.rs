@@ -1,0 +1,315 @@
+//! The task: reads commits and ticks, answers with changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{CancellationToken, Clock};
+use tokio::sync::{mpsc, watch};
+use twin::{
+    Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Handle, Moment,
+    Order, Origin, Outcome, Reason, Seq, Stage, Step, Submission, Timestamp, Trigger, Twin, TwinId,
+    What,
+};
+use twin_store::{Follower, Frame, Freshness, Kind, Store};
+
+use crate::commands::{concluded, overdue};
+use crate::decide::{Fresh, Presence, trigger};
+
+/// How often time is looked at. Commands and their answers do not wait for it.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Everything about twins that time decides.
+pub struct Keeper {
+    store: Store,
+    submissions: mpsc::Sender<Submission>,
+    orders: mpsc::Sender<CommandOrder>,
+    configured: watch::Receiver<Arc<BTreeSet<TwinId>>>,
+    clock: Clock,
+    /// When this run began: nothing heard before counts as heard.
+    began: Boottime,
+    /// When each twin entered its present state, as far as this run saw it.
+    entered: BTreeMap<Handle, Boottime>,
+    /// Transitions submitted and not yet committed, by the commit since which the twin stands where it stood.
+    decided: BTreeMap<Handle, Seq>,
+    /// Commands that were open when this run began and have not been taken up again.
+    inherited: BTreeSet<CommandId>,
+    /// Commands that may have left before this run began: they are only read back.
+    read_back: BTreeSet<CommandId>,
+}
+
+impl Keeper {
+    /// A keeper over this store.
+    ///
+    /// `orders` takes each command once on its way to an adapter; `configured` names the twins that the
+    /// configuration wants.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        submissions: mpsc::Sender<Submission>,
+        orders: mpsc::Sender<CommandOrder>,
+        configured: watch::Receiver<Arc<BTreeSet<TwinId>>>,
+        clock: Clock,
+    ) -> Self {
+        let began = Boottime(clock.boottime());
+        Self {
+            store,
+            submissions,
+            orders,
+            configured,
+            clock,
+            began,
+            entered: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            inherited: BTreeSet::new(),
+            read_back: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut follower = self.store.follow(self.store.head().next());
+        self.begin().await;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = self.configured.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.tick().await;
+                }
+                commits = next(&mut follower, &self.store) => {
+                    for commit in commits {
+                        self.follow(&commit).await;
+                    }
+                }
+                _ = tick.tick() => self.tick().await,
+            }
+        }
+    }
+
+    /// Twins that an earlier epoch left shadowed are no longer known to mirror their assets, and its open commands
+    /// are taken up again.
+    async fn begin(&mut self) {
+        let (restarted, open) = self.store.read(|state| {
+            let earlier = |seq: Seq| {
+                state.timeline().span_of(seq).is_none_or(|span| span.epoch < state.epoch())
+            };
+            let restarted: Vec<Change> = state
+                .twins()
+                .filter(|twin| earlier(twin.since()))
+                .filter_map(|twin| transition(twin, Trigger::Restarted))
+                .collect();
+            let open: Vec<(CommandId, bool)> = state
+                .twins()
+                .flat_map(|twin| twin.commands())
+                .filter(|(id, _)| earlier(Seq(id.0)))
+                .map(|(id, command)| (*id, command.stage != Stage::Accepted))
+                .collect();
+            (restarted, open)
+        });
+        self.inherited = open.iter().map(|(id, _)| *id).collect();
+        self.read_back = open.into_iter().filter(|(_, sent)| *sent).map(|(id, _)| id).collect();
+        for change in restarted {
+            self.submit(change).await;
+        }
+    }
+
+    async fn follow(&mut self, commit: &Commit) {
+        let Body::Twin { handle, twin, what, .. } = &commit.body else { return };
+        match what {
+            What::Transition { .. } => {
+                self.entered.insert(*handle, commit.at);
+                self.decided.remove(handle);
+            }
+            What::Command(command) => {
+                self.dispatch(twin, CommandId(commit.seq.0), command, false).await
+            }
+            What::Reported(reported) => {
+                if let Some(id) = reported.command {
+                    self.conclude(twin, id).await;
+                }
+            }
+            What::Step { command, step: Step::Acknowledged } => self.called(twin, *command).await,
+            _ => {}
+        }
+    }
+
+    async fn tick(&mut self) {
+        let now = self.now();
+        for change in self.due(now) {
+            self.submit(change).await;
+        }
+        self.take_up(now).await;
+    }
+
+    /// Transitions and command endings that time brings.
+    fn due(&mut self, now: Moment) -> Vec<Change> {
+        let configured = self.configured.borrow().clone();
+        let (entered, began, decided) = (&self.entered, self.began, &mut self.decided);
+        let (heard, read_back) = (heard(&self.store), &self.read_back);
+        self.store.read(|state| {
+            let mut due = Vec::new();
+            for twin in state.twins() {
+                let fresh = heard.get(&twin.handle()).map_or(&[][..], Vec::as_slice);
+                let presence = Presence {
+                    configured: configured.contains(twin.id()),
+                    reached: fresh.iter().any(|f| f.last.is_some()),
+                    entered: entered.get(&twin.handle()).copied().unwrap_or(began),
+                    fresh,
+                };
+                if decided.get(&twin.handle()) != Some(&twin.since())
+                    && let Some(by) = trigger(twin, &presence, now.boottime)
+                    && let Some(change) = transition(twin, by)
+                {
+                    decided.insert(twin.handle(), twin.since());
+                    due.push(change);
+                }
+                for (id, open) in twin.commands() {
+                    if let Some(step) = overdue(twin, open, now) {
+                        due.push(stepped(twin.id(), *id, restarted(step, read_back.contains(id))));
+                    }
+                }
+            }
+            due
+        })
+    }
+
+    /// Commands of an earlier run go on once their asset is heard: accepted ones are sent, others only read back.
+    async fn take_up(&mut self, now: Moment) {
+        if self.inherited.is_empty() {
+            return;
+        }
+        let heard = heard(&self.store);
+        let reached = |twin: &Twin| {
+            heard.get(&twin.handle()).is_some_and(|f| f.iter().any(|f| f.last.is_some()))
+        };
+        let ready: Vec<(TwinId, CommandId, Command)> = self.store.read(|state| {
+            state
+                .twins()
+                .filter(|twin| !twin.commands().is_empty() && reached(twin))
+                .flat_map(|twin| {
+                    twin.commands()
+                        .iter()
+                        .map(|(id, open)| (twin.id().clone(), *id, open.command.clone()))
+                })
+                .filter(|(_, id, command)| {
+                    self.inherited.contains(id) && !command.deadline.passed(now)
+                })
+                .collect()
+        });
+        for (twin, id, command) in ready {
+            self.inherited.remove(&id);
+            let read_back_only = self.read_back.contains(&id);
+            self.dispatch(&twin, id, &command, read_back_only).await;
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        twin: &TwinId,
+        id: CommandId,
+        command: &Command,
+        read_back_only: bool,
+    ) {
+        let order = CommandOrder {
+            id,
+            twin: twin.clone(),
+            index: command.index,
+            order: command.order.clone(),
+            deadline: command.deadline,
+            read_back_only,
+        };
+        let reason = match self.orders.try_send(order) {
+            Ok(()) => return,
+            Err(mpsc::error::TrySendError::Full(_)) => Reason::Busy,
+            Err(mpsc::error::TrySendError::Closed(_)) => Reason::LineDown,
+        };
+        let step = restarted(
+            Step::Ended(Outcome::Rejected(reason, reason.meaning().into())),
+            read_back_only,
+        );
+        self.submit(stepped(twin, id, step)).await;
+    }
+
+    /// A read-back arrived: what it says ends the command.
+    async fn conclude(&self, twin: &TwinId, id: CommandId) {
+        let inherited = self.read_back.contains(&id);
+        let step = self.store.read(|state| {
+            let twin = state.twin(twin)?;
+            concluded(twin, twin.commands().get(&id)?)
+        });
+        if let Some(step) = step {
+            self.submit(stepped(twin, id, restarted(step, inherited))).await;
+        }
+    }
+
+    /// An action has nothing to read back: the asset's yes confirms it.
+    async fn called(&self, twin: &TwinId, id: CommandId) {
+        let call = self.store.read(|state| {
+            let open = state.twin(twin).and_then(|t| t.commands().get(&id));
+            open.is_some_and(|open| matches!(open.command.order, Order::Call(_)))
+        });
+        if call {
+            self.submit(stepped(twin, id, Step::Ended(Outcome::Confirmed))).await;
+        }
+    }
+
+    async fn submit(&self, change: Change) {
+        // The writer outlives the keeper; when it does not, the daemon is stopping.
+        self.submissions.send(Submission::change(change)).await.ok();
+    }
+
+    fn now(&self) -> Moment {
+        Moment {
+            boottime: Boottime(self.clock.boottime()),
+            boot: BootId(self.clock.boot()),
+            utc: self.clock.utc().map(Timestamp),
+        }
+    }
+}
+
+/// The next commits that concern the keeper: readings only of twins that have commands open.
+async fn next(follower: &mut Follower, store: &Store) -> Vec<Commit> {
+    let frames = follower.next().await;
+    store.read(|state| {
+        let waits = |frame: &Frame| {
+            frame.kind != Kind::Reported
+                || state.by_handle(frame.handle).is_some_and(|twin| !twin.commands().is_empty())
+        };
+        frames.iter().filter(|frame| waits(frame)).filter_map(|frame| frame.commit(state)).collect()
+    })
+}
+
+/// What this run of the daemon has heard of every twin's groups.
+fn heard(store: &Store) -> BTreeMap<Handle, Vec<Fresh>> {
+    let handles: Vec<Handle> = store.read(|state| state.twins().map(Twin::handle).collect());
+    let of = |table: &Freshness, handle| {
+        table.twin(handle).map(|(group, seen)| Fresh { group, last: seen.last_ok }).collect()
+    };
+    store.freshness(|table| handles.into_iter().map(|handle| (handle, of(table, handle))).collect())
+}
+
+fn transition(twin: &Twin, trigger: Trigger) -> Option<Change> {
+    let from = twin.life_cycle();
+    let to = from.after(trigger)?;
+    let what = What::Transition { from, to, trigger, detail: None, entanglement: None };
+    Some(Change { twin: twin.id().clone(), origin: Origin::Keeper, what })
+}
+
+fn stepped(twin: &TwinId, command: CommandId, step: Step) -> Change {
+    Change { twin: twin.clone(), origin: Origin::Keeper, what: What::Step { command, step } }
+}
+
+/// What is left of an ending when the command may have left before a restart: only a confirmation is certain.
+fn restarted(step: Step, read_back_only: bool) -> Step {
+    match step {
+        Step::Ended(Outcome::Rejected(_, words) | Outcome::Unknown(_, words)) if read_back_only => {
+            Step::Ended(Outcome::Unknown(Reason::Restarted, words))
+        }
+        other => other,
+    }
+}
