@@ -1,0 +1,291 @@
+//! The keeper over a real store: life cycle, commands to their end, and what a restart leaves.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{CancellationToken, Clock, ManualClock, Scope};
+use keeper::Keeper;
+use tokio::sync::{mpsc, oneshot, watch};
+use twin::{
+    Accepted, Access, Acquisition, BootId, Boottime, Change, Command, CommandId, CommandOrder,
+    Deadline, Declaration, Description, Entry, Group, Input, IntKind, Kind, LifeCycle, Moment,
+    Order, Origin, Outcome, PointSpec, Principal, PrincipalKind, Quality, Reason, Receipt, Refusal,
+    Report, Reported, Seen, Stage, Step, Submission, TimeBase, Timestamp, TwinId, Value, ValueType,
+    What, Writable,
+};
+use twin_store::{Directory, Opened, Options, Store, open};
+
+const S: i64 = 1_000_000;
+
+/// One run of the daemon, as far as the keeper sees it. The test plays adapter.
+struct Run {
+    store: Store,
+    submit: mpsc::Sender<Submission>,
+    orders: mpsc::Receiver<CommandOrder>,
+    configured: watch::Sender<Arc<BTreeSet<TwinId>>>,
+    keeper: Scope,
+    writer: Scope,
+    clock: Clock,
+    hand: Arc<ManualClock>,
+}
+
+fn description() -> Description {
+    let acquisition = Acquisition::Polled { interval: S };
+    let group =
+        Group { name: "main".parse().unwrap(), acquisition, max_age: 5 * S, retired: false };
+    let writable =
+        Writable { range: None, settle: 0, tolerance: 0.0, unsynchronised: false, hold: false };
+    let point = PointSpec {
+        feature: "f".parse().unwrap(),
+        name: "setpoint".parse().unwrap(),
+        kind: Kind::State,
+        value_type: ValueType::Int(IntKind::U16),
+        unit: None,
+        range: None,
+        labels: Arc::new([]),
+        title: None,
+        semantics: Arc::new([]),
+        group: 0,
+        access: Access { readable: true, writable: Some(writable) },
+        report: Report::Change,
+    };
+    let declared =
+        Declaration { groups: vec![group], points: vec![point], ..Declaration::default() };
+    Description::default().revise(&declared).unwrap().description
+}
+
+fn id() -> TwinId {
+    "pump".parse().unwrap()
+}
+
+impl Run {
+    /// `at`: the boottime at which this run begins, in seconds.
+    fn begin(dir: &std::path::Path, at: i64) -> Self {
+        let (clock, hand) = Clock::manual(at * S, Some(1_800_000_000 * S + at * S), [1; 16]);
+        let disk = Arc::new(Directory::take(dir).unwrap());
+        let options = Options::new("gw".parse().unwrap());
+        let Opened { writer: task, store, .. } = open(disk, options, clock.clone()).unwrap();
+        let (writer, _) = Scope::new("writer", &CancellationToken::new());
+        let (keeper, _) = Scope::new("keeper", &CancellationToken::new());
+        let (submit, submissions) = mpsc::channel(64);
+        let (send_orders, orders) = mpsc::channel(4);
+        let (configured, wanted) = watch::channel(Arc::new(BTreeSet::from([id()])));
+        writer.spawn("run", task.run(submissions, writer.clone()));
+        let task = Keeper::new(store.clone(), submit.clone(), send_orders, wanted, clock.clone());
+        keeper.spawn("run", task.run(keeper.stop().clone()));
+        Self { store, submit, orders, configured, keeper, writer, clock, hand }
+    }
+
+    async fn end(self) {
+        self.keeper.join().await;
+        drop(self.submit);
+        self.writer.join().await;
+    }
+
+    async fn tell(&self, origin: Origin, what: What) -> Result<Accepted, Refusal> {
+        let (told, hear) = oneshot::channel();
+        let receipt = Receipt::new(move |answer| told.send(answer).unwrap());
+        let change = Submission::change(Change { twin: id(), origin, what });
+        self.submit.send(change.with_receipt(receipt)).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), hear).await.unwrap().unwrap()
+    }
+
+    /// The asset answers a poll, or a read-back of `command`.
+    async fn report(&self, value: u64, command: Option<CommandId>) {
+        let now = Boottime(self.clock.boottime());
+        let entry = Entry {
+            index: 0,
+            quality: Quality::GOOD,
+            value: Some(Value::Unsigned(value)),
+            offset: 0,
+        };
+        let reported = Reported {
+            revision: 1,
+            group: 0,
+            source: TimeBase::gateway(now),
+            server: None,
+            command,
+            continued: false,
+            entries: vec![entry],
+        };
+        let seen = Seen { twin: id(), group: 0, ok: true, due: now, at: now, expected: 1 };
+        let change = Change { twin: id(), origin: Origin::Asset, what: What::Reported(reported) };
+        let input = Input::Change(change, Some(seen));
+        self.submit.send(Submission { input, receipt: None }).await.unwrap();
+    }
+
+    async fn ask(&self, key: &str, value: u64, seconds: i64) -> CommandId {
+        let now = Moment {
+            boottime: Boottime(self.clock.boottime()),
+            boot: BootId(self.clock.boot()),
+            utc: self.clock.utc().map(Timestamp),
+        };
+        let deadline = Deadline::after(now, seconds * S);
+        let command = Command {
+            key: key.into(),
+            index: 0,
+            order: Order::Write(Value::Unsigned(value)),
+            deadline,
+            asked: now.utc,
+        };
+        let ada = Principal { kind: PrincipalKind::User, name: "ada".into() };
+        let accepted = self.tell(Origin::Principal(ada), What::Command(command)).await.unwrap();
+        assert_eq!(accepted.refused, None);
+        CommandId(accepted.seq.0)
+    }
+
+    async fn sent(&self, command: CommandId, expected: u64) -> Result<Accepted, Refusal> {
+        let step = Step::Sent { expected: Value::Unsigned(expected) };
+        self.tell(Origin::Asset, What::Step { command, step }).await
+    }
+
+    fn life(&self) -> Option<LifeCycle> {
+        self.store.read(|state| state.twin(&id()).map(twin::Twin::life_cycle))
+    }
+
+    fn outcome(&self) -> Option<Stage> {
+        self.store.read(|state| state.twin(&id())?.desired().get(&0).map(|d| d.stage.clone()))
+    }
+
+    async fn until(&self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
+        for _ in 0..400 {
+            if reached(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never: {what}; {:?}, {:?}", self.life(), self.outcome());
+    }
+
+    async fn shadowed(&self) {
+        self.until("bound", |run| run.life() == Some(LifeCycle::Unbound)).await;
+        self.report(1, None).await;
+        self.until("bound", |run| run.life() == Some(LifeCycle::Bound)).await;
+        self.hand.advance(Duration::from_secs(1));
+        self.report(1, None).await;
+        self.until("shadowed", |run| run.life() == Some(LifeCycle::Shadowed)).await;
+    }
+
+    async fn order(&mut self) -> CommandOrder {
+        tokio::time::timeout(Duration::from_secs(10), self.orders.recv()).await.unwrap().unwrap()
+    }
+}
+
+async fn first_run(dir: &std::path::Path) -> Run {
+    let run = Run::begin(dir, 100);
+    run.tell(Origin::Configuration, What::Described(Arc::new(description()))).await.unwrap();
+    run.shadowed().await;
+    run
+}
+
+#[tokio::test]
+async fn a_twin_lives_by_what_is_heard_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = first_run(dir.path()).await;
+    run.hand.advance(Duration::from_secs(6));
+    run.until("silence", |run| run.life() == Some(LifeCycle::OutOfSync)).await;
+    run.hand.advance(Duration::from_secs(1));
+    run.report(1, None).await;
+    run.until("heard again", |run| run.life() == Some(LifeCycle::Shadowed)).await;
+    run.configured.send(Arc::default()).unwrap();
+    run.until("given up", |run| run.life() == Some(LifeCycle::Done)).await;
+    run.configured.send(Arc::new(BTreeSet::from([id()]))).unwrap();
+    run.until("wanted again", |run| run.life() != Some(LifeCycle::Done)).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_command_is_confirmed_by_what_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let command = run.ask("k1", 20, 10).await;
+    let order = run.order().await;
+    assert_eq!((order.id, order.read_back_only), (command, false));
+    run.sent(command, 20).await.unwrap();
+    run.tell(Origin::Asset, What::Step { command, step: Step::Acknowledged }).await.unwrap();
+    run.report(20, Some(command)).await;
+    run.until("confirmed", |run| run.outcome() == Some(Stage::Ended(Outcome::Confirmed))).await;
+
+    let command = run.ask("k2", 30, 10).await;
+    run.order().await;
+    run.sent(command, 30).await.unwrap();
+    run.report(20, Some(command)).await;
+    let differs = |run: &Run| {
+        matches!(run.outcome(), Some(Stage::Ended(Outcome::Rejected(Reason::Differs, _))))
+    };
+    run.until("differs", differs).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_carries_out_ends_by_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let command = run.ask("k1", 20, 4).await;
+    run.order().await;
+    run.hand.advance(Duration::from_secs(4));
+    run.until("expired", |run| run.outcome() == Some(Stage::Ended(Outcome::Expired))).await;
+    assert!(run.sent(command, 20).await.is_err(), "what has expired is never sent");
+    run.hand.advance(Duration::from_secs(1));
+    run.report(1, None).await;
+    run.until("heard", |run| run.life() == Some(LifeCycle::Shadowed)).await;
+
+    let command = run.ask("k2", 20, 4).await;
+    run.order().await;
+    run.sent(command, 20).await.unwrap();
+    run.hand.advance(Duration::from_secs(20));
+    let unknown = |run: &Run| {
+        matches!(run.outcome(), Some(Stage::Ended(Outcome::Unknown(Reason::NoAnswer, _))))
+    };
+    run.until("unknown", unknown).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn orders_that_find_no_room_are_rejected_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = first_run(dir.path()).await;
+    for i in 0..5 {
+        run.ask(&format!("k{i}"), i, 100).await;
+    }
+    let busy =
+        |run: &Run| matches!(run.outcome(), Some(Stage::Ended(Outcome::Rejected(Reason::Busy, _))));
+    run.until("busy", busy).await;
+    run.end().await;
+}
+
+/// A kill between `sent` and the answer must never write again; one before `sent` proves that nothing left.
+#[tokio::test]
+async fn after_a_restart_what_was_sent_is_only_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let sent = run.ask("sent", 20, 100).await;
+    run.order().await;
+    run.sent(sent, 20).await.unwrap();
+    let accepted = run.ask("accepted", 30, 100).await;
+    run.order().await;
+    let over = run.ask("over", 40, 1).await;
+    run.end().await;
+
+    let mut run = Run::begin(dir.path(), 110);
+    run.until("restarted", |run| run.life() == Some(LifeCycle::OutOfSync)).await;
+    run.report(20, None).await;
+    let orders = [run.order().await, run.order().await];
+    let shown = orders.map(|order| (order.id, order.read_back_only));
+    assert_eq!(shown, [(sent, true), (accepted, false)]);
+    run.report(20, Some(sent)).await;
+    let stage = |run: &Run, command: CommandId| {
+        run.store.read(|state| {
+            let mut known = state.ledger().iter();
+            known
+                .find(|(_, _, entry)| entry.seq.0 == command.0)
+                .map(|(_, _, entry)| entry.stage.clone())
+        })
+    };
+    run.until("confirmed", |run| stage(run, sent) == Some(Stage::Ended(Outcome::Confirmed))).await;
+    run.until("expired", |run| stage(run, over) == Some(Stage::Ended(Outcome::Expired))).await;
+    run.end().await;
+}
