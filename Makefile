@@ -30,12 +30,12 @@ test:
 	@tests/run
 
 bench:
-	@tests/setup packages $(COMPILE) $(PEERS)
+	@tests/setup packages $(COMPILE) $(PEERS) libmosquitto-dev
 	@cargo build --release --locked --quiet -p gatewayd
 	@cargo build --release --locked --quiet -p tests --example floor
 	@mkdir -p target/bench
 	@gcc -O2 -o target/bench/plant tests/bench/plant.c
-	@gcc -O2 -o target/bench/sink tests/bench/sink.c
+	@gcc -O2 -o target/bench/sink tests/bench/sink.c -lmosquitto
 	@python3 tests/bench/bench.py --gatewayd target/release/gatewayd \
 	    --floor target/release/examples/floor --plant target/bench/plant --sink target/bench/sink \
 	    --results bench-results $(if $(SECONDS),--seconds $(SECONDS))
