@@ -6,6 +6,9 @@
 //! Deliberately absent: any crate of the workspace.
 //! These tests see the daemon as a user does, through its files, its sockets and its exit status.
 
+pub mod gateway;
+pub mod lab;
+pub mod meter;
 pub mod process;
 pub mod tree;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! The floors of the house: who may import whom, read from the manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use tests::tree;
 
@@ -213,7 +213,7 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
     house
 }
 
-fn manifest(folder: &PathBuf, shared: &toml::Value) -> (String, BTreeSet<String>) {
+fn manifest(folder: &Path, shared: &toml::Value) -> (String, BTreeSet<String>) {
     let manifest = tree::toml(&folder.join("Cargo.toml"));
     let name = manifest["package"]["name"].as_str().unwrap_or_default().to_owned();
     let mut tables = vec![&manifest];

@@ -1,0 +1,17 @@
+//! The judge is judged: the independent checker finds each kind of defect, and only those.
+
+use std::process::Command;
+
+use tests::tree;
+
+#[test]
+fn the_checker_can_fail() {
+    let output = Command::new(tree::root().join(".venv/bin/python"))
+        .args(["-m", "unittest", "-v", "test_check"])
+        .current_dir(tree::root().join("tests/peers"))
+        .output()
+        .unwrap_or_else(|e| panic!("running the checker's tests (tests/setup venv?): {e}"));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}");
+    assert!(words.contains("Ran 1"), "no tests were run: {words}");
+}
