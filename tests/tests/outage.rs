@@ -33,7 +33,6 @@ impl Dice {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the report of the checker is worth reading")]
 fn nothing_is_lost_whatever_is_cut() {
     let lab = Lab::new();
     let bus = lab.path("bus");
