@@ -12,6 +12,7 @@
 compile_error!("a panic in one line must not end the others: supervision rests on unwinding");
 
 mod cli;
+mod config;
 mod ctl;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 //! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`RtuMaster`]
 //! (who takes which answer for which request; bytes and boottime in microseconds are arguments), [`PointCodec`] (one
 //! object that reads and writes a point), [`batch`] (few requests for many points), [`spec`] (lines and devices as
-//! plain data). Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
+//! plain data). [`config`] makes specs of TOML sections. Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
 //!
 //! [`run`] is the task that touches the world: it drives one line by the agenda that all polled protocols share.
 
@@ -11,6 +11,7 @@ mod address;
 pub mod batch;
 mod calendar;
 pub mod codec;
+pub mod config;
 mod device;
 mod driver;
 mod exchange;

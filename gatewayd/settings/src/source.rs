@@ -89,6 +89,15 @@ impl Source {
         self.find(path).1
     }
 
+    /// The text that this key says, also where the rest of the file is broken.
+    #[must_use]
+    pub fn text_at(&self, path: &KeyPath) -> Option<&str> {
+        match self.find(path) {
+            (Node { shape: Shape::Text(text), .. }, true) => Some(text),
+            _ => None,
+        }
+    }
+
     /// `file:line` of the value of this key.
     #[must_use]
     pub fn mention(&self, path: &KeyPath) -> String {

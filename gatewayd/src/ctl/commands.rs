@@ -26,7 +26,6 @@ pub enum Exit {
     /// Not permitted.
     NotPermitted = 77,
     /// `gatewayd.toml` cannot be used.
-    #[expect(dead_code, reason = "check comes with the configuration")]
     Configuration = 78,
 }
 

@@ -17,7 +17,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file is not PEM.
-    #[error("{what} {} is not PEM; convert it with `openssl x509 -inform der` or `openssl pkey -inform der`", path.display())]
+    #[error("{what} {} is damaged PEM; copy the file anew", path.display())]
     Pem {
         /// What the file is for.
         what: &'static str,
@@ -27,7 +27,10 @@ pub enum TlsError {
         source: rustls_pki_types::pem::Error,
     },
     /// A file holds nothing of the kind.
-    #[error("{what} {} holds no {kind}", path.display())]
+    #[error(
+        "{what} {} holds no {kind} in PEM, the text form that begins with -----BEGIN; convert DER with `openssl x509 -inform \
+         der` or `openssl pkey -inform der`", path.display()
+    )]
     Empty {
         /// What the file is for.
         what: &'static str,
@@ -53,7 +56,10 @@ pub enum TlsError {
         reason: String,
     },
     /// Certificate and key do not go together, or the key's kind is not supported.
-    #[error("client certificate {} and key {} cannot be used together", certificate.display(), key.display())]
+    #[error(
+        "client certificate {} and key {} cannot be used together; the key must be the one that the certificate was made \
+         for", certificate.display(), key.display()
+    )]
     Identity {
         /// The certificate file.
         certificate: PathBuf,

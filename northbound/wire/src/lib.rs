@@ -15,5 +15,5 @@ mod stream;
 pub use mqtt::{
     Closed, ConnectError, Connected, Counters, Event, Filter, Granted, Message, MqttOptions,
     Properties, ProtocolError, Publication, PublishError, Qos, Reason, ReceivedProperties, Refusal,
-    RefusalClass, Session, Stage, Version, Wake, Will,
+    RefusalClass, Session, Stage, Version, Wake, Will, fuzz_one,
 };

@@ -1,5 +1,6 @@
 //! What the fold promises, over arbitrary histories.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -77,19 +77,19 @@ pub fn nameplate(keys: &NameplateKeys) -> Nameplate {
     }
 }
 
-/// What a point is, given the type of its values. `None` where its name or group is wrong.
+/// What a point is, given the type of its values. `None` where its name or group is wrong, or the type is not known;
+/// the keys are checked all the same.
 pub fn point(
     name: &str,
     keys: &WordKeys,
-    value_type: ValueType,
+    value_type: Option<&ValueType>,
     common: &Common,
     place: &Place,
     found: &mut Vec<Diagnostic>,
 ) -> Option<PointSpec> {
-    // A wrong name was reported when the files were merged.
-    let (feature, name) = point_name(name).ok()?;
     let group = group(keys.group.as_deref(), common, place, found);
-    let numeric = numeric(&value_type);
+    let numeric = value_type.is_none_or(numeric);
+    let labelled = value_type.is_none_or(|t| matches!(t, ValueType::Int(_) | ValueType::Bool));
     if let Some(unit) = &keys.unit
         && let Err(error) = units::check(unit)
     {
@@ -109,7 +109,7 @@ pub fn point(
         }
     }
     let labels = keys.labels.as_ref().map_or_else(|| Arc::from([]), |l| labels(l, place, found));
-    if !labels.is_empty() && !matches!(value_type, ValueType::Int(_) | ValueType::Bool) {
+    if !labels.is_empty() && !labelled {
         found.push(place.error("labels", "only whole numbers without a scale have labels"));
     }
     let kind = match keys.kind {
@@ -119,6 +119,10 @@ pub fn point(
     let text = |texts: &Option<Vec<String>>| -> Arc<[Arc<str>]> {
         texts.iter().flatten().map(|t| t.as_str().into()).collect()
     };
+    let writable = writable(keys, place, found);
+    let report = report(keys, numeric, place, found);
+    // A wrong name was reported when the files were merged.
+    let (feature, name) = point_name(name).ok()?;
     Some(PointSpec {
         feature,
         name,
@@ -129,9 +133,9 @@ pub fn point(
         title: keys.title.as_deref().map(Arc::from),
         semantics: text(&keys.semantics),
         group: group?,
-        access: Access { readable: true, writable: writable(keys, place, found) },
-        report: report(keys, numeric, place, found),
-        value_type,
+        access: Access { readable: true, writable },
+        report,
+        value_type: value_type?.clone(),
     })
 }
 

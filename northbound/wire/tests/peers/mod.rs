@@ -3,10 +3,13 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use wire::{Connected, Event, Message, MqttOptions, Session, Version, Wake};
+use wire::{
+    Closed, Connected, Event, Message, MqttOptions, Publication, Qos, Session, Version, Wake,
+};
 
 pub(crate) const BOTH: [Version; 2] = [Version::V311, Version::V5];
 
@@ -108,8 +111,17 @@ fn start(dir: &Path) -> Child {
         .unwrap()
 }
 
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that nobody listens on, below those that the system gives to outgoing connections: a broker that restarts
+/// must find it free again.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 200).unwrap() * 100;
+    loop {
+        let port = 10_000 + start + NEXT.fetch_add(1, Ordering::Relaxed) % 100;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) async fn connect(options: &MqttOptions) -> (Session, Connected) {
@@ -138,8 +150,31 @@ pub(crate) async fn subscribe(session: &mut Session, topic: &str) {
     match event(session).await {
         Event::Subscribed { id: answered, granted } => {
             assert_eq!(answered, id);
-            assert_eq!(granted, [wire::Granted::Qos(wire::Qos::AtLeastOnce)]);
+            assert_eq!(granted, [wire::Granted::Qos(Qos::AtLeastOnce)]);
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Publishes `from..to` with their numbers as payload and waits for all acknowledgements.
+pub(crate) async fn publish(session: &mut Session, from: u64, to: u64) -> Result<(), Closed> {
+    let publication = Publication::new("t", Qos::AtLeastOnce);
+    let mut next = from;
+    let mut acked = from;
+    while acked < to {
+        while next < to
+            && session.publish(&publication, next, |out| out.extend(next.to_be_bytes())).is_ok()
+        {
+            next += 1;
+        }
+        match event(session).await {
+            Event::Acked { token } => {
+                assert_eq!(token, acked, "mosquitto acknowledges in order");
+                acked += 1;
+            }
+            Event::Closed(why) => return Err(why),
+            other => panic!("{other:?}"),
+        }
+    }
+    Ok(())
 }

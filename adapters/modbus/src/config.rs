@@ -1,0 +1,17 @@
+//! The TOML sections of Modbus lines, devices and points, and what they make of the pure specs in [`crate::spec`].
+//!
+//! Everything here reports mistakes with their place and returns what could be built; whether a device with mistakes
+//! is used is for the caller to decide.
+
+mod device;
+mod format;
+mod line;
+mod point;
+mod words;
+
+pub use device::{Device, DeviceKeys, Draft, device, implied_name, units};
+pub use line::{LineKeys, Rs485Keys, SerialKeys, TimingKeys, TransportKeys, line, transport};
+pub use point::{Notation, PointKeys, codec};
+pub use words::{
+    CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, ParityWord, PartialWord, TypeWord,
+};

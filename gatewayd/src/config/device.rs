@@ -1,0 +1,243 @@
+//! One device file and its profile.
+
+use std::sync::Arc;
+
+use adapter::device::{self as common, Layer, Over};
+use adapter::profile::{Library, NotFound};
+use adapter_modbus::config as modbus;
+use adapter_modbus::spec::Transport;
+use settings::{Diagnostic, KeyPath, Place, Source, has_errors, nearest};
+use twin::{Declaration, Description, TwinId};
+
+use super::file::{DeviceFile, MergedPoint, ProfileFile};
+use super::lines::{Draft, Named, Target};
+use super::plan::DevicePlan;
+
+/// A twin has so many points that it will run out of indexes soon.
+const MANY: usize = 60_000;
+
+/// The devices of this file: one, or one for each of its units. Meaningless where `found` has an error.
+pub(super) fn read(
+    source: &Source,
+    stem: &str,
+    library: &Library,
+    known: Option<&Named>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Draft> {
+    let file: DeviceFile = match settings::parse(source) {
+        Ok(file) => file,
+        Err(mut errors) => {
+            found.append(&mut errors);
+            return Vec::new();
+        }
+    };
+    let top = Place::new(source, KeyPath::root());
+    let profile = profile(&file, library, &top, found);
+    let missing = file.profile.is_some() && profile.is_none();
+    let mut layers = vec![Layer { source, file: &file }];
+    layers.extend(profile.as_ref().map(|(source, file)| Layer { source, file: &file.device }));
+
+    let points = common::points(&layers, found);
+    let codecs = modbus::Draft::new(&points, found);
+    let declaration = declaration(&layers, &points, &codecs, missing, &top, found);
+    let Some((keys, place)) = section(&layers, &top, found) else { return Vec::new() };
+    let Some(target) = target(&keys, &place, known, found) else { return Vec::new() };
+    let (transport, timeout) = match &target {
+        Target::Named(name) => {
+            let line = known.and_then(|known| known.get(name));
+            (line.map(|line| &line.spec.transport), line.and_then(|line| line.timeout))
+        }
+        Target::Reached(transport) => {
+            (Some(transport), known.and_then(|known| known.reached(transport)?.timeout))
+        }
+    };
+    let serial = matches!(transport, Some(Transport::Serial(_) | Transport::RtuOverTcp { .. }));
+    let units = modbus::units(&keys, serial, &place, found);
+    let many = keys.units.is_some();
+    let mut drafts = Vec::with_capacity(units.len());
+    for unit in units {
+        let twin = twin(&file, stem, many.then_some(unit), &top, found);
+        let device = modbus::device(&keys, unit, timeout, &points, &codecs, &place, found);
+        let (Some(twin), Some(device)) = (twin, device) else { break };
+        let file: Arc<str> = source.name().clone();
+        let plan = DevicePlan { file, twin, declaration: declaration.clone(), device };
+        drafts.push(Draft { target: target.clone(), plan, place: place.clone(), top: top.clone() });
+    }
+    drafts
+}
+
+/// The profile that the file names; `None` where it names none, or one that cannot be used.
+fn profile(
+    file: &DeviceFile,
+    library: &Library,
+    top: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(Source, ProfileFile)> {
+    let name = file.profile.as_deref()?;
+    let source = match library.find(name) {
+        Ok(source) => source,
+        Err(NotFound::Words { message, help }) => {
+            found.push(top.error("profile", message).help(help));
+            return None;
+        }
+        Err(NotFound::Unreadable(mut errors)) => {
+            found.append(&mut errors);
+            return None;
+        }
+    };
+    match settings::parse::<ProfileFile>(&source) {
+        Ok(profile) => Some((source, profile)),
+        Err(mut errors) => {
+            found.append(&mut errors);
+            None
+        }
+    }
+}
+
+/// What the twin consists of.
+fn declaration(
+    layers: &[Layer<'_, super::file::Sections, modbus::PointKeys>],
+    points: &[MergedPoint],
+    codecs: &modbus::Draft,
+    missing: bool,
+    top: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Declaration {
+    let groups = common::common(&common::groups(layers), found);
+    let mut declared = Vec::with_capacity(points.len());
+    for (point, codec) in points.iter().zip(&codecs.codecs) {
+        let value_type = codec.as_ref().map(|codec| codec.value_type());
+        let (keys, place) = (&point.keys, &point.place);
+        declared.extend(common::point(&keys.name, &keys.words, value_type, &groups, place, found));
+    }
+    if points.is_empty() && !missing {
+        let error = top.whole("the device has no points");
+        found
+            .push(error.help("name a profile = \"vendor/model\", or list its points as [[point]]"));
+    }
+    if points.len() > Description::MAX_POINTS {
+        found.push(top.whole(format!("a twin has at most {} points", Description::MAX_POINTS)));
+    } else if points.len() >= MANY {
+        found.push(
+            top.whole("a twin has at most 65535 points in its life, and retired ones count")
+                .warning(),
+        );
+    }
+    let files = || layers.iter().map(|layer| layer.file);
+    let plate = files().filter_map(|file| file.nameplate.clone());
+    let plate = plate.fold(common::NameplateKeys::default(), |plate, below| plate.over(&below));
+    let semantics = files().find_map(|file| file.semantics.as_ref());
+    Declaration {
+        model: files().find_map(|file| file.profile.as_deref()).map(Arc::from),
+        nameplate: common::nameplate(&plate),
+        groups: groups.groups,
+        points: declared,
+        semantics: semantics.into_iter().flatten().map(|iri| iri.as_str().into()).collect(),
+    }
+}
+
+/// `[modbus]` of the device file over the profile's.
+fn section(
+    layers: &[Layer<'_, super::file::Sections, modbus::PointKeys>],
+    top: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(modbus::DeviceKeys, Place)> {
+    let path = KeyPath::of("modbus");
+    let (device, profile) = (layers.first()?, layers.get(1));
+    let below =
+        profile.and_then(|layer| Some((layer.source, layer.file.sections.modbus.as_ref()?)));
+    if let Some((source, keys)) = below {
+        let here = keys.line.is_some() || keys.unit.is_some() || keys.units.is_some();
+        if here || keys.transport != modbus::TransportKeys::default() {
+            let words = "a profile describes a model: line, unit and how it is reached belong to the device file";
+            found.push(source.error(&path, words));
+        }
+    }
+    let Some(keys) = device.file.sections.modbus.clone() else {
+        let error = top.whole("the file does not say where the device is");
+        found
+            .push(error.help("add [modbus] with line = \"NAME\" or tcp = \"host:port\", and unit"));
+        return None;
+    };
+    let place = Place::new(device.source, path.clone());
+    Some(match below {
+        Some((source, below)) => (keys.over(below), place.over(&Place::new(source, path))),
+        None => (keys, place),
+    })
+}
+
+/// The line that the section names. `known` is `None` where gatewayd.toml is broken.
+fn target(
+    keys: &modbus::DeviceKeys,
+    place: &Place,
+    known: Option<&Named>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Target> {
+    let before = found.len();
+    let transport = modbus::transport(&keys.transport, place, found);
+    match (&keys.line, transport) {
+        (Some(_), Some(transport)) => {
+            let error = place.error("line", "the device is on a line and reached by itself");
+            found.push(
+                error.help(format!("leave out either line or {}", super::lines::key(&transport))),
+            );
+            None
+        }
+        (Some(name), None) => {
+            let known = known?;
+            if known.get(name).is_none() {
+                let error =
+                    place.error("line", format!("there is no [line.{name}] in gatewayd.toml"));
+                let names: Vec<&str> = known.names().collect();
+                let help = match nearest(name, names.iter().copied()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None if names.is_empty() => "no lines are declared there".to_owned(),
+                    None => format!("the lines are: {}", names.join(", ")),
+                };
+                found.push(error.help(help));
+                return None;
+            }
+            Some(Target::Named(name.as_str().into()))
+        }
+        (None, Some(transport)) => Some(Target::Reached(transport)),
+        (None, None) => {
+            if !has_errors(found.get(before..).unwrap_or_default()) {
+                let error = place.whole("the section does not say where the device is");
+                found.push(error.help(
+                    "give line = \"NAME\" (a [line.NAME] of gatewayd.toml) or tcp = \"host:port\"",
+                ));
+            }
+            None
+        }
+    }
+}
+
+/// The id of the twin; `unit` where the file is for several.
+fn twin(
+    file: &DeviceFile,
+    stem: &str,
+    unit: Option<u8>,
+    top: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Option<TwinId> {
+    let said = file.id.as_deref();
+    let id = match (said, unit) {
+        (None, None) => stem.to_owned(),
+        (Some(id), None) => id.to_owned(),
+        (None, Some(unit)) => format!("{stem}-{unit}"),
+        (Some(id), Some(unit)) if id.contains("{unit}") => id.replace("{unit}", &unit.to_string()),
+        (Some(_), Some(_)) => {
+            let error = top.error("id", "the file is for several units, and each needs its own id");
+            found.push(error.help("write id = \"meter-{unit}\""));
+            return None;
+        }
+    };
+    let parsed = id.parse::<TwinId>();
+    parsed
+        .map_err(|error| {
+            let mistake = top.error("id", format!("the id of the twin, {id:?}: {error}"));
+            let help = "the file name without .toml is the id unless id = \"...\" says another";
+            found.push(if said.is_none() { mistake.help(help) } else { mistake });
+        })
+        .ok()
+}

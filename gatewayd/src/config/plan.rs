@@ -1,0 +1,95 @@
+//! What the configuration asks for, ready to be compared with what runs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use adapter_modbus::config::Device;
+use adapter_modbus::spec::LineSpec;
+use settings::{ByteSize, Duration};
+use twin::{Declaration, Name, TwinId};
+
+use super::file::LevelWord;
+
+/// Everything that should run. Two plans are equal when nothing has to be done between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The gateway's name.
+    pub gateway: Name,
+    /// Where everything is kept. A change of it takes a restart.
+    pub store: StorePlan,
+    /// The Modbus lines that have a device, in the order of their names.
+    pub modbus: Vec<LinePlan>,
+    /// Where health and metrics listen.
+    pub health: Option<SocketAddr>,
+    /// What is logged.
+    pub log: LogPlan,
+    /// The local socket.
+    pub control: ControlPlan,
+}
+
+/// Where everything is kept, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlan {
+    pub dir: PathBuf,
+    pub flush: Duration,
+    pub stretch: Duration,
+    pub samples: ByteSize,
+    pub samples_age: Option<Duration>,
+    pub records: ByteSize,
+    pub records_age: Option<Duration>,
+    pub application: ByteSize,
+    pub ring: ByteSize,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlan {
+    pub level: LevelWord,
+    pub parts: BTreeMap<String, LevelWord>,
+}
+
+impl std::fmt::Display for LogPlan {
+    /// As tracing's filters write it: `info,wire=debug`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.level)?;
+        self.parts.iter().try_for_each(|(part, level)| write!(f, ",{part}={level}"))
+    }
+}
+
+/// The local socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlan {
+    pub socket: PathBuf,
+    pub group: Option<String>,
+}
+
+/// A line and the devices on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinePlan {
+    /// The line.
+    pub spec: LineSpec,
+    /// The devices, in the order of their files.
+    pub devices: Vec<DevicePlan>,
+}
+
+/// A device and the twin that it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DevicePlan {
+    /// The file that says it.
+    pub file: Arc<str>,
+    /// The twin.
+    pub twin: TwinId,
+    /// What the twin consists of. `Description::revise` makes a description of it.
+    pub declaration: Declaration,
+    /// The device; [`Device::spec`] builds what the line needs once the points have their indexes.
+    pub device: Device,
+}
+
+impl Plan {
+    /// The devices of all lines.
+    pub fn devices(&self) -> impl Iterator<Item = &DevicePlan> {
+        self.modbus.iter().flat_map(|line| &line.devices)
+    }
+}
