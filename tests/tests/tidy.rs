@@ -36,8 +36,11 @@ fn every_crate_takes_the_workspace_lints() {
 
 #[test]
 fn every_source_file_says_what_it_is_for() {
-    // A `mod tests` that has a file of its own needs no introduction.
-    let tests = |path: &Path| path.file_name().is_some_and(|name| name == "tests.rs");
+    // The parts of a test need no introduction.
+    let tests = |path: &Path| {
+        let path = tree::relative(path);
+        path.contains("tests/") || path.ends_with("tests.rs")
+    };
     refuse(&sources(), |path, text| {
         (!tests(path) && !text.trim_start().starts_with("//!"))
             .then(|| "does not begin with `//!`".to_owned())
@@ -83,7 +86,12 @@ fn no_file_knows_the_machine_it_was_written_on() {
         .filter(|path| words.contains(&extension(path)) && !path.ends_with("LICENSE"))
         .collect();
     refuse(&texts, |_, text| {
-        let found = banned.iter().find(|word| text.contains(*word));
+        // `$folder/root/etc` is no such path.
+        let begins = |at: usize| {
+            let before = text.as_bytes().get(at.wrapping_sub(1)).copied().unwrap_or(b' ');
+            !before.is_ascii_alphanumeric() && !b"_-.}".contains(&before)
+        };
+        let found = banned.iter().find(|word| text.match_indices(*word).any(|(at, _)| begins(at)));
         found.map(|word| format!("contains the machine path `{word}`"))
     });
 }
