@@ -1,0 +1,84 @@
+//! What is under way: published, not yet acknowledged.
+
+use twin::{Handle, Seq};
+use twin_store::LaneId;
+
+use crate::dialect::Document;
+
+/// What a message under way stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// A commit of a lane.
+    Commit(LaneId, Seq),
+    /// A retained document as of this rev.
+    Document(Handle, Document, u64),
+    /// Nothing that anybody waits for.
+    Loose,
+}
+
+/// The messages under way, by token. Reuses its slots: no allocation per message.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    slots: Vec<Option<Carried>>,
+    free: Vec<usize>,
+}
+
+impl Flight {
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The token that the next message gets, if it is taken.
+    pub(super) fn next(&self) -> u64 {
+        self.free.last().copied().unwrap_or(self.slots.len()) as u64
+    }
+
+    /// The message with the token [`Flight::next`] is under way.
+    pub(super) fn took_off(&mut self, carried: Carried) {
+        match self.free.pop() {
+            Some(slot) => {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    *slot = Some(carried);
+                }
+            }
+            None => self.slots.push(Some(carried)),
+        }
+    }
+
+    /// The message with this token has arrived or was refused.
+    pub(super) fn landed(&mut self, token: u64) -> Option<Carried> {
+        let slot = usize::try_from(token).ok()?;
+        let carried = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot);
+        Some(carried)
+    }
+
+    /// Nobody waits any more for the commits under way: their lanes went back.
+    pub(super) fn disown_commits(&mut self) {
+        for carried in self.slots.iter_mut().flatten() {
+            if matches!(carried, Carried::Commit(..)) {
+                *carried = Carried::Loose;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_reused_and_land_once() {
+        let mut flight = Flight::default();
+        let first = flight.next();
+        flight.took_off(Carried::Loose);
+        let second = flight.next();
+        assert_ne!(first, second);
+        flight.took_off(Carried::Document(Handle(1), Document::LifeCycle, 3));
+        assert_eq!(flight.landed(first), Some(Carried::Loose));
+        assert_eq!(flight.landed(first), None);
+        assert_eq!((flight.len(), flight.next()), (1, first));
+        assert_eq!(flight.landed(99), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! One upstream connection: the lanes of the log go out, commands come in.
+//!
+//! [`Link::run`] connects, and as long as a connection lasts moves lanes into it. What was not acknowledged when
+//! it ends goes out again under the same identity; nothing is kept here that the log does not have.
+
+mod flight;
+mod hold;
+mod inbox;
+mod mirror;
+mod pump;
+mod serve;
+mod status;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base::{Backoff, CancellationToken, Clock, TokenBucket};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use twin::{BootId, Boottime, Moment, Submission, Timestamp};
+use twin_store::{Lanes, LinkOptions, Store};
+use wire::{ConnectError, Session};
+
+use crate::dialect::{Dialect, Message};
+use crate::spec::LinkSpec;
+use flight::Flight;
+use hold::Hold;
+use inbox::Inbox;
+use mirror::Mirror;
+use pump::Batch;
+use serve::End;
+pub use status::{LastError, LinkStatus, Phase};
+
+/// What a link needs of the daemon.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What it reads.
+    pub store: Store,
+    /// Where commands go.
+    pub submissions: mpsc::Sender<Submission>,
+    /// Time.
+    pub clock: Clock,
+    /// Where systemd put our credentials.
+    pub credentials: Option<PathBuf>,
+}
+
+/// One upstream connection, not yet running.
+pub struct Link {
+    spec: LinkSpec,
+    dialect: Box<dyn Dialect>,
+    around: Surroundings,
+    lanes: Lanes,
+    inbox: Inbox,
+    mirror: Mirror,
+    flight: Flight,
+    batch: Batch,
+    /// Messages that stand for no commit, in order.
+    loose: VecDeque<Message>,
+    hold: Hold,
+    documents_hold: Hold,
+    /// The documents that were due at the connection are out.
+    caught_up: bool,
+    /// No lane has a backlog.
+    no_backlog: bool,
+    bucket: Option<TokenBucket>,
+    window: usize,
+    flushed: Instant,
+    topic: String,
+    status: watch::Sender<LinkStatus>,
+}
+
+impl Link {
+    /// The link that `spec` describes, and where its status can be watched.
+    #[must_use]
+    pub fn new(
+        spec: LinkSpec,
+        dialect: Box<dyn Dialect>,
+        around: Surroundings,
+    ) -> (Self, watch::Receiver<LinkStatus>) {
+        let status = LinkStatus {
+            name: spec.name.clone(),
+            broker: format!("{}:{}", spec.host, spec.port),
+            version: spec.version,
+            phase: Phase::Connecting,
+            last_error: None,
+            alarm: None,
+            connections: 0,
+            failures: 0,
+            acknowledged: 0,
+            historical: 0,
+            passed_over: 0,
+            in_flight: 0,
+            window: usize::from(spec.window),
+            commands: 0,
+        };
+        let options = LinkOptions {
+            classes: spec.classes.clone(),
+            twins: spec.twins.iter().map(ToString::to_string).collect(),
+            strict: spec.strict,
+        };
+        let lanes = around.store.link(&spec.name, options);
+        let (status, watch) = watch::channel(status);
+        let now = around.clock.boottime();
+        let bucket = spec.backlog_rate.map(|rate| {
+            // Bursts of a tenth of a second: few wake-ups, and live data never waits longer behind one.
+            TokenBucket::new(f64::from(rate), f64::from(rate).max(10.0) / 10.0, now)
+        });
+        let link = Self {
+            inbox: Inbox::new(&spec, around.submissions.clone()),
+            mirror: Mirror::new(spec.twins.clone()),
+            flight: Flight::default(),
+            batch: Batch::default(),
+            loose: VecDeque::new(),
+            hold: Hold::default(),
+            documents_hold: Hold::default(),
+            caught_up: false,
+            no_backlog: false,
+            bucket,
+            window: 0,
+            flushed: Instant::now(),
+            topic: String::new(),
+            status,
+            spec,
+            dialect,
+            lanes,
+            around,
+        };
+        (link, watch)
+    }
+
+    /// Runs until `stop`; then sends what is there, as far as the broker takes it within a second, and says goodbye.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut patience = Patience::default();
+        loop {
+            self.enter(Phase::Connecting);
+            let connecting = self.connect();
+            let connected = tokio::select! {
+                connected = connecting => connected,
+                () = stop.cancelled() => break,
+            };
+            let hard = match connected {
+                Ok((session, connected)) => {
+                    let began = Instant::now();
+                    let end = self.serve(session, connected, &stop).await;
+                    self.lanes.disconnected();
+                    self.inbox.disconnected();
+                    let End::Broken(words) = end else { break };
+                    patience.lasted(began.elapsed());
+                    self.trouble(words);
+                    // Kicked right after the connection: as good as refused.
+                    began.elapsed() < Duration::from_secs(5)
+                }
+                Err(Failure { words, hard }) => {
+                    self.trouble(words);
+                    hard
+                }
+            };
+            let pause = patience.pause(hard);
+            let micros = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+            self.enter(Phase::Waiting { until: Boottime(self.around.clock.boottime() + micros) });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        self.enter(Phase::Stopped);
+    }
+
+    async fn connect(&self) -> Result<(Session, wire::Connected), Failure> {
+        let options = self
+            .spec
+            .options(self.around.credentials.as_deref(), self.dialect.offline())
+            .map_err(|error| Failure { words: status::words(&error), hard: true })?;
+        Session::connect(&options).await.map_err(|error| {
+            let soft = matches!(
+                error,
+                ConnectError::Unreachable { .. }
+                    | ConnectError::Timeout { .. }
+                    | ConnectError::Ended { .. }
+                    | ConnectError::Resolve { .. }
+            );
+            Failure { words: status::words(&error), hard: !soft }
+        })
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.status.send_modify(|status| status.phase = phase);
+    }
+
+    /// Notes what went wrong; one line in the log per outage.
+    fn trouble(&mut self, words: String) {
+        let at = Boottime(self.around.clock.boottime());
+        self.status.send_modify(|status| {
+            if status.failures == 0 {
+                tracing::warn!(link = %status.name, broker = %status.broker, "{words}");
+            }
+            status.failures = status.failures.saturating_add(1);
+            status.last_error = Some(LastError { at, words });
+        });
+    }
+
+    fn moment(&self) -> Moment {
+        let clock = &self.around.clock;
+        Moment {
+            boottime: Boottime(clock.boottime()),
+            boot: BootId(clock.boot()),
+            utc: clock.utc().map(Timestamp),
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no connection.
+struct Failure {
+    words: String,
+    /// The broker or our own settings say no; nothing passes by itself soon.
+    hard: bool,
+}
+
+/// How long to wait before the next attempt.
+struct Patience {
+    /// A broker that is not there: up to 2 s, so that a link is back soon after it.
+    soft: Backoff,
+    /// A broker that refuses or kicks us, and one that stays away: up to a minute.
+    hard: Backoff,
+    failing: Option<Instant>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            soft: Backoff::new(second / 10, 2 * second, 5 * second),
+            hard: Backoff::new(second, 60 * second, 60 * second),
+            failing: None,
+        }
+    }
+}
+
+impl Patience {
+    /// An absence longer than this is no restart of the broker.
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn lasted(&mut self, how_long: Duration) {
+        self.soft.lasted(how_long);
+        self.hard.lasted(how_long);
+        self.failing = None;
+    }
+
+    fn pause(&mut self, hard: bool) -> Duration {
+        let failing = *self.failing.get_or_insert_with(Instant::now);
+        if hard || failing.elapsed() > Self::LONG { self.hard.pause() } else { self.soft.pause() }
+    }
+}

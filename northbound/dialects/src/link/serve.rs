@@ -1,0 +1,306 @@
+//! While a connection lasts: acknowledgements settle lanes, refusals hold them, commands come in.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use base::CancellationToken;
+use tokio::time::Instant;
+use twin::Boottime;
+use wire::{Connected, Event, Filter, Granted, Reason, RefusalClass, Session, Wake};
+
+use super::Link;
+use super::flight::{Carried, Flight};
+use super::inbox::Reply;
+use super::status::{LinkStatus, Phase, words};
+
+/// How long a stopping link goes on sending what is there.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// At most this many events are handled before the lanes are looked at.
+const EVENTS: usize = 256;
+
+/// How a connection ended.
+pub(super) enum End {
+    /// We were told to stop.
+    Stopped,
+    /// It broke, for this reason.
+    Broken(String),
+}
+
+impl Link {
+    /// Serves one connection until it ends.
+    pub(super) async fn serve(
+        &mut self,
+        mut session: Session,
+        connected: Connected,
+        stop: &CancellationToken,
+    ) -> End {
+        self.begin(&mut session, &connected);
+        let mut farewell = None;
+        loop {
+            self.tick();
+            self.fill(&mut session);
+            let in_flight = self.flight.len();
+            self.count(|status| status.in_flight = in_flight);
+            if farewell.is_some_and(|until| until <= Instant::now() || self.idle(&session)) {
+                return self.leave(session).await;
+            }
+            let lazy = self.no_backlog && self.flight.len() * 2 < self.window;
+            let wake = if lazy && farewell.is_none() { Wake::Lazy } else { Wake::Acks };
+            let timer = self.timer(farewell);
+            tokio::select! {
+                biased;
+                event = session.event(wake) => {
+                    if let Some(end) = self.events(&mut session, event, wake).await {
+                        return end;
+                    }
+                }
+                Some(told) = self.inbox.told() => {
+                    let reply = self.inbox.reply(&self.around.store, &*self.dialect, told);
+                    self.answer(&mut session, reply);
+                }
+                () = self.lanes.changed(), if self.hungry(&session) => {}
+                () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
+                () = stop.cancelled(), if farewell.is_none() => {
+                    farewell = Some(Instant::now() + FAREWELL);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, session: &mut Session, connected: &Connected) {
+        let resume = self.lanes.connected();
+        self.flight = Flight::default();
+        self.batch.clear();
+        self.loose.clear();
+        self.window = usize::from(connected.window);
+        (self.caught_up, self.no_backlog) = (false, false);
+        if resume.overtaken.is_some() {
+            self.mirror.forget();
+        }
+        let Self { around, mirror, dialect, loose, .. } = self;
+        around.store.read(|state| {
+            mirror.connected(state);
+            loose.extend(dialect.online(state));
+            if let Some((first, last)) = resume.overtaken {
+                loose.extend(dialect.overtaken(state, first, last, "retention"));
+            }
+        });
+        let since = Boottime(self.around.clock.boottime());
+        let alarm = (!connected.retain_available).then(|| {
+            "the broker keeps no retained messages: state topics show changes only".into()
+        });
+        let window = self.window;
+        self.status.send_modify(|status| {
+            if status.failures > 0 || status.connections == 0 {
+                tracing::info!(link = %status.name, broker = %status.broker, "connected");
+            }
+            status.phase = Phase::Connected { since };
+            status.connections += 1;
+            status.failures = 0;
+            status.window = window;
+            status.alarm = alarm;
+        });
+        let topics = self.dialect.subscriptions();
+        let filters: Vec<Filter<'_>> = topics.iter().map(|topic| Filter::new(topic)).collect();
+        if !filters.is_empty()
+            && let Err(error) = session.subscribe(&filters)
+        {
+            self.alarm(format!("commands cannot arrive: {}", words(&error)));
+        }
+    }
+
+    /// Says goodbye: the broker does not publish our will, so we do.
+    async fn leave(&mut self, mut session: Session) -> End {
+        self.loose.extend(self.dialect.offline());
+        self.fill(&mut session);
+        let acked = async {
+            while self.flight.len() > 0 {
+                match session.event(Wake::Acks).await {
+                    Event::Acked { token } => drop(self.flight.landed(token)),
+                    Event::Closed(_) => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(FAREWELL, acked).await.ok();
+        session.disconnect().await;
+        End::Stopped
+    }
+
+    /// Whether all there is has been sent and acknowledged.
+    fn idle(&self, session: &Session) -> bool {
+        self.hungry(session)
+            && self.flight.len() == 0
+            && self.loose.is_empty()
+            && !self.mirror.due()
+    }
+
+    /// Handles an event and those that are there with it: one look at the lanes for all of them.
+    async fn events(&mut self, session: &mut Session, first: Event, wake: Wake) -> Option<End> {
+        let mut next = Some(first);
+        for _ in 0..EVENTS {
+            match next.take()? {
+                Event::Acked { token } => self.acked(token),
+                Event::Refused { token, reason, class, words } => {
+                    self.refused(token, reason, class, words.as_deref());
+                }
+                Event::Message(message) => {
+                    self.count(|status| status.commands += 1);
+                    let now = self.moment();
+                    let Self { inbox, around, dialect, .. } = self;
+                    let reply = inbox.take(&around.store, &mut **dialect, now, &message).await;
+                    self.answer(session, reply);
+                }
+                Event::Subscribed { granted, .. } => {
+                    if let Some(reason) = granted.iter().find_map(refusal) {
+                        let reason = reason.name();
+                        self.alarm(format!(
+                            "the broker refuses the subscription to commands ({reason}); check its access list"
+                        ));
+                    }
+                }
+                Event::Unsubscribed { .. } | Event::Flushed => {}
+                Event::Closed(closed) => return Some(End::Broken(words(&closed))),
+            }
+            next = ready(session.event(wake)).await;
+        }
+        None
+    }
+
+    fn answer(&mut self, session: &mut Session, reply: Reply) {
+        self.loose.extend(reply.answer);
+        for packet in reply.packets {
+            session.acknowledge(packet);
+        }
+    }
+
+    fn acked(&mut self, token: u64) {
+        let historical = match self.flight.landed(token) {
+            Some(Carried::Commit(lane, seq)) => {
+                self.lanes.settled(lane, seq);
+                if self.hold.taken() {
+                    self.status.send_modify(|status| status.alarm = None);
+                }
+                lane.historical
+            }
+            Some(Carried::Document(handle, document, rev)) => {
+                self.mirror.acked(handle, document, rev);
+                if self.documents_hold.taken() {
+                    self.status.send_modify(|status| status.alarm = None);
+                }
+                false
+            }
+            Some(Carried::Loose) | None => false,
+        };
+        self.count(|status| {
+            status.acknowledged += 1;
+            status.historical += u64::from(historical);
+        });
+    }
+
+    fn refused(&mut self, token: u64, reason: Reason, class: RefusalClass, said: Option<&str>) {
+        let why = match said {
+            Some(said) => format!("{} (0x{:02X}), saying {said:?}", reason.name(), reason.0),
+            None => format!("{} (0x{:02X})", reason.name(), reason.0),
+        };
+        match (self.flight.landed(token), class) {
+            (Some(Carried::Commit(lane, seq)), RefusalClass::Message) => {
+                self.lanes.settled(lane, seq);
+                self.count(|status| status.passed_over += 1);
+                self.note(format!("commit {} is passed over: the broker refuses it: {why}", seq.0));
+            }
+            (Some(Carried::Commit(..)), RefusalClass::Link) => {
+                self.flight.disown_commits();
+                self.batch.clear();
+                self.lanes.disconnected();
+                self.no_backlog = false;
+                self.hold.refused(Instant::now());
+                self.alarm(format!(
+                    "nothing goes out: the broker refuses messages: {why}; they are kept and tried again, or see `gatewayctl links skip`"
+                ));
+            }
+            (Some(Carried::Document(handle, document, _)), class) => {
+                self.note(format!("a state document is refused by the broker: {why}"));
+                if class == RefusalClass::Link {
+                    self.documents_hold.refused(Instant::now());
+                    self.alarm(format!(
+                        "the broker refuses state topics: {why}; check its access list"
+                    ));
+                    let Self { around, mirror, .. } = self;
+                    around.store.read(|state| {
+                        if let Some(twin) = state.by_handle(handle) {
+                            mirror.again(twin, document);
+                        }
+                    });
+                }
+            }
+            // Commits of a lane that is held already, and answers that nobody waits for.
+            (Some(Carried::Loose) | None, _) => tracing::debug!("a message is refused: {why}"),
+        }
+    }
+
+    /// What pauses have ended.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.hold.ended(now);
+        self.documents_hold.ended(now);
+    }
+
+    /// When the next pause ends.
+    fn timer(&self, farewell: Option<Instant>) -> Option<Instant> {
+        let state = self.mirror.waiting().then(|| self.flushed + self.spec.state_interval);
+        let state = state.filter(|_| self.documents_hold.until().is_none() && self.caught_up);
+        let backlog = self.bucket.as_ref().filter(|_| !self.no_backlog).map(|bucket| {
+            let micros = bucket.until(1.0, self.around.clock.boottime()).max(1_000);
+            Instant::now() + Duration::from_micros(micros.unsigned_abs())
+        });
+        [state, backlog, self.hold.until(), self.documents_hold.until(), farewell]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Changes figures that nobody waits for.
+    pub(super) fn count(&self, change: impl FnOnce(&mut LinkStatus)) {
+        self.status.send_if_modified(|status| {
+            change(status);
+            false
+        });
+    }
+
+    fn alarm(&mut self, words: String) {
+        let new = self.status.borrow().alarm.as_ref() != Some(&words);
+        if new {
+            self.note(words.clone());
+            self.status.send_modify(|status| status.alarm = Some(words));
+        }
+    }
+
+    /// Keeps an error that ends nothing.
+    fn note(&mut self, words: String) {
+        let at = Boottime(self.around.clock.boottime());
+        self.status.send_modify(|status| {
+            tracing::warn!(link = %status.name, "{words}");
+            status.last_error = Some(super::LastError { at, words });
+        });
+    }
+}
+
+fn refusal(granted: &Granted) -> Option<Reason> {
+    match granted {
+        Granted::Refused(reason) => Some(*reason),
+        Granted::Qos(_) => None,
+    }
+}
+
+/// What the future gives, if it gives it at once.
+async fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}

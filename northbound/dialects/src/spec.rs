@@ -1,0 +1,158 @@
+//! What a link is built from, and how its patterns match.
+
+use std::path::Path;
+use std::time::Duration;
+
+use settings::Secret;
+use twin::Name;
+use twin_store::Class;
+use wire::MqttOptions;
+
+use crate::dialect::Message;
+
+/// One link, as configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// Its name; its lanes are kept under it.
+    pub name: Name,
+    /// The broker's host name or address.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// TLS where given.
+    pub tls: Option<tls::ClientSettings>,
+    /// The version of MQTT.
+    pub version: wire::Version,
+    /// Our client id.
+    pub client_id: String,
+    /// Our user name.
+    pub user: Option<String>,
+    /// Where our password is.
+    pub password: Option<Secret>,
+    /// Where the topic tree begins.
+    pub prefix: String,
+    /// The longest silence.
+    pub keep_alive: Duration,
+    /// How long the broker keeps our session.
+    pub session_expiry: Duration,
+    /// How many messages may be under way.
+    pub window: u16,
+    /// Which points may be commanded, as `twin/feature/name`; `None`: the link does not listen.
+    pub commands: Option<Vec<Pattern>>,
+    /// The shortest time between two messages to one state topic.
+    pub state_interval: Duration,
+    /// Which twins go through.
+    pub twins: Vec<Pattern>,
+    /// Which classes go through.
+    pub classes: Vec<Class>,
+    /// Everything in the order in which it happened.
+    pub strict: bool,
+    /// Messages per second of backlog; `None`: as many as the broker takes.
+    pub backlog_rate: Option<u32>,
+}
+
+/// Why a link cannot even try to connect.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The password cannot be read.
+    #[error("cannot read the password")]
+    Password(#[from] settings::SecretError),
+    /// The certificates cannot be used.
+    #[error("cannot use the certificates")]
+    Tls(#[from] tls::TlsError),
+}
+
+impl LinkSpec {
+    /// What a session needs. Reads password and certificates, so that renewed ones are used at the next connection.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn options(
+        &self,
+        credentials: Option<&Path>,
+        offline: Option<Message>,
+    ) -> Result<MqttOptions, SpecError> {
+        let mut options = MqttOptions::new(&self.host, self.port, self.version, &self.client_id);
+        options.tls = self.tls.as_ref().map(tls::Client::new).transpose()?;
+        options.username.clone_from(&self.user);
+        options.password = self.password.as_ref().map(|p| p.read(credentials)).transpose()?;
+        options.keep_alive = self.keep_alive;
+        options.session_expiry = self.session_expiry;
+        options.clean = self.session_expiry.is_zero();
+        options.window = self.window;
+        options.will = offline.map(|message| wire::Will {
+            topic: message.topic,
+            payload: message.payload,
+            qos: wire::Qos::AtLeastOnce,
+            retain: message.retain,
+            delay: Duration::ZERO,
+            content_type: None,
+        });
+        Ok(options)
+    }
+}
+
+/// A text in which `*` stands for any characters, `/` included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Box<str>);
+
+impl Pattern {
+    /// The pattern written like this.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether `text` is of this pattern.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let Some((head, rest)) = self.0.split_once('*') else { return *self.0 == *text };
+        let Some(mut left) = text.strip_prefix(head) else { return false };
+        let mut parts = rest.split('*').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return left.ends_with(part);
+            }
+            match left.split_once(part) {
+                Some((_, after)) => left = after,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Whether one of them matches.
+pub(crate) fn any(patterns: &[Pattern], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, text, is) in [
+            ("*", "", true),
+            ("*", "a/b", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*b", "ab", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcd", false),
+            ("meter-*/heating/*", "meter-1/heating/setpoint", true),
+            ("meter-*/heating/*", "meter-1/cooling/setpoint", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(text), is, "{pattern} {text}");
+        }
+    }
+}
