@@ -20,10 +20,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use twin::{BootId, Boottime, Moment, Submission, Timestamp};
 use twin_store::{Lanes, LinkOptions, Store};
-use wire::{ConnectError, Session};
+use wire::{ConnectError, MqttOptions, Session};
 
 use crate::dialect::{Dialect, Message};
-use crate::spec::LinkSpec;
+use crate::spec::{LinkSpec, SpecError};
 use flight::Flight;
 use hold::Hold;
 use inbox::Inbox;
@@ -134,7 +134,7 @@ impl Link {
         let mut patience = Patience::default();
         loop {
             self.enter(Phase::Connecting);
-            let connecting = self.connect();
+            let connecting = connect(self.options());
             let connected = tokio::select! {
                 connected = connecting => connected,
                 () = stop.cancelled() => break,
@@ -167,21 +167,8 @@ impl Link {
         self.enter(Phase::Stopped);
     }
 
-    async fn connect(&self) -> Result<(Session, wire::Connected), Failure> {
-        let options = self
-            .spec
-            .options(self.around.credentials.as_deref(), self.dialect.offline())
-            .map_err(|error| Failure { words: status::words(&error), hard: true })?;
-        Session::connect(&options).await.map_err(|error| {
-            let soft = matches!(
-                error,
-                ConnectError::Unreachable { .. }
-                    | ConnectError::Timeout { .. }
-                    | ConnectError::Ended { .. }
-                    | ConnectError::Resolve { .. }
-            );
-            Failure { words: status::words(&error), hard: !soft }
-        })
+    fn options(&self) -> Result<MqttOptions, SpecError> {
+        self.spec.options(self.around.credentials.as_deref(), self.dialect.offline())
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -221,6 +208,23 @@ struct Failure {
     words: String,
     /// The broker or our own settings say no; nothing passes by itself soon.
     hard: bool,
+}
+
+async fn connect(
+    options: Result<MqttOptions, SpecError>,
+) -> Result<(Session, wire::Connected), Failure> {
+    let options =
+        options.map_err(|error| Failure { words: status::words(&error), hard: true })?;
+    Session::connect(&options).await.map_err(|error| {
+        let soft = matches!(
+            error,
+            ConnectError::Unreachable { .. }
+                | ConnectError::Timeout { .. }
+                | ConnectError::Ended { .. }
+                | ConnectError::Resolve { .. }
+        );
+        Failure { words: status::words(&error), hard: !soft }
+    })
 }
 
 /// How long to wait before the next attempt.

@@ -1,0 +1,143 @@
+//! The link against a real mosquitto, in both versions of MQTT, with a real store on disk.
+
+mod harness;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base::CancellationToken;
+use harness::{Broker, Gateway, Proxy, Subscriber, Way, spec, status, until};
+use serde_json::json;
+use dialects::Phase;
+use wire::Version;
+
+/// Runs a test in both versions.
+macro_rules! both {
+    ($name:ident, $test:ident) => {
+        mod $name {
+            #[tokio::test]
+            async fn v311() {
+                super::$test(wire::Version::V311).await;
+            }
+            #[tokio::test]
+            async fn v5() {
+                super::$test(wire::Version::V5).await;
+            }
+        }
+    };
+}
+
+both!(a_change_reaches_a_subscriber, reaches);
+both!(nothing_is_lost_over_cuts, cuts);
+
+async fn reaches(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let broker = Broker::start().await;
+    let subscriber = Subscriber::start(&broker, &gateway.scope).await;
+    let link = CancellationToken::new();
+    let watch = gateway.link(spec(broker.port, version), &link);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    gateway.report(2305, 9_007_199_254_740_993).await;
+    let heard = &subscriber.heard;
+    let stream = heard.find("a stream message", |all| {
+        all.iter().find(|m| m.topic == "gatewayd/plant-7/twins/meter-1/stream").cloned()
+    });
+    let stream = stream.await;
+    assert!(!stream.retained);
+    assert_eq!(stream.json["gateway"], "plant-7");
+    assert_eq!(stream.json["epoch"], 1);
+    assert_eq!(
+        stream.json["values"],
+        json!({ "electrical/voltage": 230.5, "electrical/energy": "9007199254740993" })
+    );
+    assert!(stream.json.get("hist").is_none());
+    let state = heard.find("the state", |all| {
+        let all = all.iter().filter(|m| m.topic.ends_with("/state/electrical"));
+        all.map(|m| m.json.clone()).find(|json| json["properties"]["voltage"]["value"] == 230.5)
+    });
+    let state = state.await;
+    assert_eq!(state["properties"]["voltage"]["unit"], "V");
+    assert_eq!(state["properties"]["current"]["quality"]["cause"], "not-read");
+    assert_eq!(state["seq"], stream.json["seq"]);
+    assert_eq!(heard.on("plant-7/status")[0]["online"], true);
+    assert_eq!(heard.on("meter-1/description")[0]["revision"], 1);
+    link.cancel();
+    heard.find("the goodbye", |all| {
+        all.iter().find(|m| m.topic.ends_with("/status") && m.json["online"] == false).cloned()
+    }).await;
+    stop.cancel();
+}
+
+/// Every report arrives, whatever happens to the connection; in order per lane; state topics end right.
+async fn cuts(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let broker = Broker::start().await;
+    let subscriber = Subscriber::start(&broker, &gateway.scope).await;
+    let proxy = Proxy::start(broker.port, &gateway.scope).await;
+    let watch = gateway.link(spec(proxy.port, version), &stop);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    let mut n = 0_u64;
+    for round in 0..6 {
+        for _ in 0..150 {
+            n += 1;
+            gateway.report(2000 + i64::try_from(n % 1000).unwrap(), n).await;
+            if n % 7 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            if n % 100 == 50 {
+                proxy.set(if round == 3 { Way::Hole } else { Way::Cut });
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if round == 3 {
+            let failures = watch.borrow().connections;
+            until("the hole is noticed", async || watch.borrow().failures > 0 || watch.borrow().connections > failures).await;
+        }
+        proxy.set(Way::Open);
+        if round % 2 == 0 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+    let heard = &subscriber.heard;
+    heard.find("every report", |all| {
+        let got: BTreeSet<u64> = all
+            .iter()
+            .filter(|m| m.topic.ends_with("/stream"))
+            .filter_map(|m| m.json["values"]["electrical/energy"].as_u64())
+            .collect();
+        (got.len() as u64 == n).then_some(())
+    })
+    .await;
+    // In order per lane; what comes again carries the same identity and the same content.
+    let mut known = BTreeMap::new();
+    let (mut live, mut repeats) = (0, 0);
+    for message in heard.on("/stream") {
+        let Some(energy) = message["values"]["electrical/energy"].as_u64() else { continue };
+        let seq = message["seq"].as_u64().unwrap();
+        match known.insert(seq, energy) {
+            Some(before) => {
+                assert_eq!(before, energy, "one identity, two contents");
+                repeats += 1;
+            }
+            None if message.get("hist").is_none() => {
+                assert!(seq > live, "live data went back from {live} to {seq}");
+                live = seq;
+            }
+            None => {}
+        }
+    }
+    assert_eq!(known.len() as u64, n, "an identity for each report");
+    assert!(repeats < n, "{repeats} repeats of {n}");
+    let last = 2000 + i64::try_from(n % 1000).unwrap();
+    heard.find("the last state", |all| {
+        let last_state = all.iter().rev().find(|m| m.topic.ends_with("/state/electrical"))?;
+        (last_state.json["properties"]["voltage"]["value"] == json!(last as f64 / 10.0)).then_some(())
+    })
+    .await;
+    let revs: Vec<u64> =
+        heard.on("/state/electrical").iter().map(|s| s["rev"].as_u64().unwrap()).collect();
+    assert!(revs.is_sorted(), "a state topic went back: {revs:?}");
+    stop.cancel();
+}
