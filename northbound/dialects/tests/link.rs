@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base::CancellationToken;
+use dialects::Phase;
 use harness::{Broker, Gateway, Proxy, Subscriber, Way, spec, status, until};
 use serde_json::json;
-use dialects::Phase;
 use wire::Version;
 
 /// Runs a test in both versions.
@@ -63,9 +63,11 @@ async fn reaches(version: Version) {
     assert_eq!(heard.on("plant-7/status")[0]["online"], true);
     assert_eq!(heard.on("meter-1/description")[0]["revision"], 1);
     link.cancel();
-    heard.find("the goodbye", |all| {
-        all.iter().find(|m| m.topic.ends_with("/status") && m.json["online"] == false).cloned()
-    }).await;
+    heard
+        .find("the goodbye", |all| {
+            all.iter().find(|m| m.topic.ends_with("/status") && m.json["online"] == false).cloned()
+        })
+        .await;
     stop.cancel();
 }
 
@@ -93,7 +95,10 @@ async fn cuts(version: Version) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         if round == 3 {
             let failures = watch.borrow().connections;
-            until("the hole is noticed", async || watch.borrow().failures > 0 || watch.borrow().connections > failures).await;
+            until("the hole is noticed", async || {
+                watch.borrow().failures > 0 || watch.borrow().connections > failures
+            })
+            .await;
         }
         proxy.set(Way::Open);
         if round % 2 == 0 {
@@ -101,15 +106,16 @@ async fn cuts(version: Version) {
         }
     }
     let heard = &subscriber.heard;
-    heard.find("every report", |all| {
-        let got: BTreeSet<u64> = all
-            .iter()
-            .filter(|m| m.topic.ends_with("/stream"))
-            .filter_map(|m| m.json["values"]["electrical/energy"].as_u64())
-            .collect();
-        (got.len() as u64 == n).then_some(())
-    })
-    .await;
+    heard
+        .find("every report", |all| {
+            let got: BTreeSet<u64> = all
+                .iter()
+                .filter(|m| m.topic.ends_with("/stream"))
+                .filter_map(|m| m.json["values"]["electrical/energy"].as_u64())
+                .collect();
+            (got.len() as u64 == n).then_some(())
+        })
+        .await;
     // In order per lane; what comes again carries the same identity and the same content.
     let mut known = BTreeMap::new();
     let (mut live, mut repeats) = (0, 0);
@@ -131,11 +137,13 @@ async fn cuts(version: Version) {
     assert_eq!(known.len() as u64, n, "an identity for each report");
     assert!(repeats < n, "{repeats} repeats of {n}");
     let last = 2000 + i64::try_from(n % 1000).unwrap();
-    heard.find("the last state", |all| {
-        let last_state = all.iter().rev().find(|m| m.topic.ends_with("/state/electrical"))?;
-        (last_state.json["properties"]["voltage"]["value"] == json!(last as f64 / 10.0)).then_some(())
-    })
-    .await;
+    heard
+        .find("the last state", |all| {
+            let last_state = all.iter().rev().find(|m| m.topic.ends_with("/state/electrical"))?;
+            (last_state.json["properties"]["voltage"]["value"] == json!(last as f64 / 10.0))
+                .then_some(())
+        })
+        .await;
     let revs: Vec<u64> =
         heard.on("/state/electrical").iter().map(|s| s["rev"].as_u64().unwrap()).collect();
     assert!(revs.is_sorted(), "a state topic went back: {revs:?}");

@@ -213,8 +213,7 @@ struct Failure {
 async fn connect(
     options: Result<MqttOptions, SpecError>,
 ) -> Result<(Session, wire::Connected), Failure> {
-    let options =
-        options.map_err(|error| Failure { words: status::words(&error), hard: true })?;
+    let options = options.map_err(|error| Failure { words: status::words(&error), hard: true })?;
     Session::connect(&options).await.map_err(|error| {
         let soft = matches!(
             error,

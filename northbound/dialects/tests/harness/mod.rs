@@ -67,8 +67,10 @@ impl Broker {
             .spawn()
             .expect("mosquitto is installed");
         self.child = Some(child);
-        until("mosquitto listens", async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok())
-            .await;
+        until("mosquitto listens", async || {
+            TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
+        })
+        .await;
     }
 
     /// Ends it in good order, as a restart of the service does.
@@ -266,8 +268,7 @@ impl Gateway {
         let opened = twin_store::open(disk, options, clock.clone()).unwrap();
         let (submissions, queue) = mpsc::channel(1024);
         scope.spawn("writer", opened.writer.run(queue, scope.clone()));
-        let gateway =
-            Self { store: opened.store, submissions, clock, scope, _ended: ended, dir };
+        let gateway = Self { store: opened.store, submissions, clock, scope, _ended: ended, dir };
         if gateway.store.read(|state| state.twins().next().is_none()) {
             gateway.change(Origin::Configuration, What::Described(sample::description())).await;
         }
@@ -286,12 +287,8 @@ impl Gateway {
 
     /// The meter reports a voltage in tenths of a volt and an energy. Does not wait for the disk.
     pub async fn report(&self, tenths: i64, energy: u64) {
-        let entry = |index, value| Entry {
-            index,
-            quality: Quality::GOOD,
-            value: Some(value),
-            offset: 0,
-        };
+        let entry =
+            |index, value| Entry { index, quality: Quality::GOOD, value: Some(value), offset: 0 };
         let what = What::Reported(Reported {
             revision: 1,
             group: 0,
@@ -313,7 +310,8 @@ impl Gateway {
             clock: self.clock.clone(),
             credentials: None::<PathBuf>,
         };
-        let dialect = Twins::new("plant-7", &spec.prefix, spec.name.as_str(), spec.commands.is_some());
+        let dialect =
+            Twins::new("plant-7", &spec.prefix, spec.name.as_str(), spec.commands.is_some());
         let (link, status) = Link::new(spec, Box::new(dialect), around);
         self.scope.spawn("link", link.run(stop.clone()));
         status
