@@ -9,9 +9,9 @@ use twin::{
 };
 
 /// The boot of the samples.
-pub const BOOT: twin::BootId = twin::BootId([0x5a; 16]);
+pub(crate) const BOOT: twin::BootId = twin::BootId([0x5a; 16]);
 /// UTC minus boottime: boottime 0 was 2026-11-23T10:00:00Z.
-pub const OFFSET: i64 = 1_795_428_000_000_000;
+pub(crate) const OFFSET: i64 = 1_795_428_000_000_000;
 
 fn point(path: &str, kind: Kind, value_type: ValueType, unit: Option<&str>) -> PointSpec {
     let (feature, name) = path.split_once('/').unwrap();
@@ -32,8 +32,7 @@ fn point(path: &str, kind: Kind, value_type: ValueType, unit: Option<&str>) -> P
 }
 
 /// What the meter consists of.
-#[must_use]
-pub fn declaration() -> Declaration {
+pub(crate) fn declaration() -> Declaration {
     let tenth = ValueType::Decimal { raw: IntKind::I16, exponent: -1 };
     let writable = Writable {
         range: Some((5.0, 30.0)),
@@ -76,14 +75,12 @@ pub fn declaration() -> Declaration {
 }
 
 /// The first revision of the meter.
-#[must_use]
-pub fn description() -> Arc<Description> {
+pub(crate) fn description() -> Arc<Description> {
     Arc::new(Description::default().revise(&declaration()).unwrap().description)
 }
 
 /// A state with the meter `meter-1` in it, at 2026-11-23T10:00:00Z.
-#[must_use]
-pub fn state() -> State {
+pub(crate) fn state() -> State {
     let mut state = State::default();
     let at = Boottime(0);
     let opened =
@@ -94,8 +91,7 @@ pub fn state() -> State {
 }
 
 /// A commit of the meter.
-#[must_use]
-pub fn twin(seq: u64, what: What) -> Commit {
+pub(crate) fn twin(seq: u64, what: What) -> Commit {
     let body = Body::Twin {
         handle: Handle(1),
         twin: "meter-1".parse().unwrap(),
@@ -106,7 +102,6 @@ pub fn twin(seq: u64, what: What) -> Commit {
 }
 
 /// 2026-11-23T10:00:00Z.
-#[must_use]
-pub fn now() -> Moment {
+pub(crate) fn now() -> Moment {
     Moment { boottime: Boottime(0), boot: BOOT, utc: Some(Timestamp(OFFSET)) }
 }

@@ -1,5 +1,7 @@
 //! The link against a real mosquitto, in both versions of MQTT, with a real store on disk.
 
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +87,7 @@ async fn cuts(version: Version) {
         for _ in 0..150 {
             n += 1;
             gateway.report(2000 + i64::try_from(n % 1000).unwrap(), n).await;
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             if n % 100 == 50 {

@@ -2,6 +2,8 @@
 //!
 //! `TOPICS=write cargo test -p dialects --test topics` writes them anew.
 
+#![expect(clippy::unwrap_used, clippy::string_slice, clippy::panic, reason = "this is a test")]
+
 mod harness;
 
 use std::sync::Arc;
@@ -167,7 +169,7 @@ async fn story() -> Vec<(&'static str, Message)> {
     };
     let seq = story.then(Origin::Asset, What::Event(event)).await;
     story.show("event", seq);
-    let historical = story.message(Seq(seq.0 - 2), true);
+    let historical = story.message(Seq(seq.0 - 3), true);
     story.examples.push(("stream-hist", historical));
     pure(&mut story);
 
@@ -236,7 +238,7 @@ fn block(name: &str, message: &Message) -> String {
     assert_eq!(json.to_string(), text, "the page would show something else than what is sent");
     let pretty = serde_json::to_string_pretty(&json).unwrap();
     let retained = if message.retain { " (retained)" } else { "" };
-    format!("<!-- {name} -->\n`{}`{retained}\n\n```json\n{pretty}\n```\n", message.topic)
+    format!("<!-- {name} -->\n`{}`{retained}\n\n```json\n{pretty}\n```\n\n", message.topic)
 }
 
 #[tokio::test]
@@ -251,8 +253,8 @@ async fn the_page_shows_what_the_code_prints() {
         let start =
             page.find(&marker).unwrap_or_else(|| panic!("TOPICS.md has no {name}:\n{block}"));
         let after = &page[start + marker.len()..];
-        let there = after.starts_with("`gatewayd/").then(|| after.find("\n```\n")).flatten();
-        let end = start + marker.len() + there.map_or(0, |at| at + 5);
+        let there = after.starts_with("`gatewayd/").then(|| after.find("\n```\n\n")).flatten();
+        let end = start + marker.len() + there.map_or(0, |at| at + 6);
         if write {
             page.replace_range(start..end, &block);
         } else {

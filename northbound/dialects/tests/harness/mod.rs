@@ -1,5 +1,6 @@
 //! A real broker, an independent subscriber, a proxy that cuts, and a gateway with one twin on a real disk.
 #![expect(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use twin::{
 use twin_store::{Class, Store};
 
 #[path = "../../src/sample.rs"]
-pub mod sample;
+pub(crate) mod sample;
 
 /// Nothing in these tests takes longer.
 pub const LONG: Duration = Duration::from_secs(20);
