@@ -12,8 +12,6 @@ mod job;
 mod outcome;
 mod read;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
