@@ -41,7 +41,9 @@ pub(crate) struct Asked {
 #[derive(Clone)]
 pub(crate) struct Plant {
     pub(crate) port: u16,
-    pub(crate) connections: Arc<AtomicU32>,
+    connections: Arc<AtomicU32>,
+    open: Arc<AtomicU32>,
+    most: Arc<AtomicU32>,
     asked: Arc<Mutex<Vec<Asked>>>,
     manners: Arc<Mutex<HashMap<u8, Manner>>>,
     registers: Arc<Mutex<HashMap<(u8, u16), u16>>>,
@@ -54,6 +56,8 @@ impl Plant {
         let plant = Self {
             port: listener.local_addr().unwrap().port(),
             connections: Arc::default(),
+            open: Arc::default(),
+            most: Arc::default(),
             asked: Arc::default(),
             manners: Arc::default(),
             registers: Arc::default(),
@@ -66,7 +70,10 @@ impl Plant {
                 serving.connections.fetch_add(1, Ordering::Relaxed);
                 let (one, stop) = (serving.clone(), stop.clone());
                 serving.scope.spawn("connection", async move {
+                    let open = one.open.fetch_add(1, Ordering::Relaxed) + 1;
+                    one.most.fetch_max(open, Ordering::Relaxed);
                     stop.run_until_cancelled(one.serve(stream)).await;
+                    one.open.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
@@ -83,6 +90,16 @@ impl Plant {
 
     pub(crate) fn get(&self, unit: u8, register: u16) -> u16 {
         self.registers.lock().unwrap().get(&(unit, register)).copied().unwrap_or(0)
+    }
+
+    /// How many connections were made.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were open at once.
+    pub(crate) fn most_open(&self) -> u32 {
+        self.most.load(Ordering::Relaxed)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -114,6 +131,7 @@ impl Plant {
                     continue;
                 }
                 Manner::Exception(code) => vec![function | 0x80, code],
+                // One after the other, as a device with one core does; what has come meanwhile waits in the socket.
                 Manner::Slow(millis) => {
                     tokio::time::sleep(Duration::from_millis(millis)).await;
                     self.answer(unit, &pdu)
