@@ -1,6 +1,6 @@
 //! The task that owns a line: it opens the connection or port, puts the agenda's work on it, and tells what came.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use base::Backoff;
 use tokio::sync::{mpsc, watch};
 use twin::Boottime;
 
+use crate::Master;
 use crate::device::{Device, Frames};
+use crate::open::{OpenError, Opened, Opening, master, open};
 use crate::sequence::{Next, Sequence};
-use crate::slot::{Slot, Stream};
+use crate::slot::Slot;
 use crate::spec::{DeviceSpec, LineSpec, Transport};
-use crate::{Master, RtuMaster, RtuTimes, TcpMaster, serial_line, tcp_line};
 
 /// The first and the longest pause before a line that failed is opened again, and how long it must have worked for
 /// the pauses to be short again.
@@ -28,24 +29,6 @@ const STALLED: u32 = 3;
 const SOON: i64 = 5_000;
 /// The longest sleep, in microseconds.
 const LONG: i64 = 3_600_000_000;
-
-/// Why a line could not be opened.
-#[derive(Debug, Clone)]
-pub(crate) enum OpenError {
-    /// It may be there later.
-    Later(Arc<str>),
-    /// It never will with this configuration.
-    Never(Arc<str>),
-}
-
-/// What opening a line gives.
-pub(crate) struct Opened {
-    pub(crate) stream: Box<dyn Stream>,
-    /// The port is no real UART: characters take no time on it.
-    pub(crate) timeless: bool,
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<Opened, OpenError>> + Send>>;
 
 /// Drives a line until its context stops it.
 ///
@@ -301,7 +284,11 @@ impl Driver {
         self.opening = None;
         match opened {
             Ok(opened) => {
-                let master = self.master(now, opened.timeless);
+                self.next_id = self.next_id.wrapping_add(0x1001);
+                // Somebody may have asked before us, and the answer may still come.
+                let patience = self.devices.borrow().iter().map(|device| device.timeout).max();
+                let quarantine = patience.unwrap_or(0);
+                let master = master(&self.spec, opened.timeless, self.next_id, now, quarantine);
                 let pause = self.spec.timing.connect_pause;
                 self.slots.push(Slot::new(opened.stream, master, now, pause));
                 self.retry = None;
@@ -318,31 +305,6 @@ impl Driver {
             Err(OpenError::Never(words)) => {
                 self.down(&words, now);
                 Err(Fault::Permanent(words))
-            }
-        }
-    }
-
-    fn master(&mut self, now: i64, timeless: bool) -> Master {
-        let timing = &self.spec.timing;
-        // Somebody may have asked before us, and the answer may still come.
-        let patience = self.devices.borrow().iter().map(|device| device.timeout).max();
-        let quarantine = patience.unwrap_or(0);
-        match &self.spec.transport {
-            Transport::Tcp { .. } => {
-                self.next_id = self.next_id.wrapping_add(0x1001);
-                let master = TcpMaster::new(timing.max_in_flight, timing.pause, self.next_id);
-                Master::Tcp(master)
-            }
-            Transport::RtuOverTcp { .. } => {
-                let times = RtuTimes::over_tcp(timing);
-                Master::Rtu(RtuMaster::new(times, false, now, 0))
-            }
-            Transport::Serial(serial) => {
-                let mut times = RtuTimes::serial(serial, timing);
-                if timeless {
-                    times.character = 0;
-                }
-                Master::Rtu(RtuMaster::new(times, serial.echo, now, quarantine))
             }
         }
     }
@@ -452,17 +414,6 @@ impl Driver {
             }
         }
         true
-    }
-}
-
-async fn open(spec: Arc<LineSpec>) -> Result<Opened, OpenError> {
-    match &spec.transport {
-        Transport::Tcp { host, port } | Transport::RtuOverTcp { host, port } => {
-            let patience = u64::try_from(spec.timing.connect_timeout).unwrap_or(0);
-            let stream = tcp_line::connect(host, *port, Duration::from_micros(patience)).await?;
-            Ok(Opened { stream: Box::new(stream), timeless: true })
-        }
-        Transport::Serial(serial) => serial_line::open(serial),
     }
 }
 

@@ -17,6 +17,7 @@ mod driver;
 mod exchange;
 mod format;
 mod master;
+mod open;
 mod order;
 pub mod pdu;
 mod port;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::driver::OpenError;
+use crate::open::OpenError;
 use crate::spec::{SerialPort, Transport};
 
 /// Where the kernel shows its terminals.

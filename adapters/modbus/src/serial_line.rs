@@ -13,7 +13,7 @@ use serial2_tokio::rs4xx::{Rs485Config, TransceiverMode};
 use serial2_tokio::{CharSize, FlowControl, SerialPort, Settings, StopBits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::driver::{OpenError, Opened};
+use crate::open::{OpenError, Opened};
 use crate::port;
 use crate::spec::{Parity, Rs485, SerialSpec};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::driver::OpenError;
+use crate::open::OpenError;
 
 /// Connects. Answers are small and wanted at once: no delay.
 pub(crate) async fn connect(

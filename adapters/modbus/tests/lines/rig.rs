@@ -15,7 +15,6 @@ use twin::{
 };
 
 pub(crate) struct Rig {
-    pub(crate) scope: Scope,
     pub(crate) context: Context,
     pub(crate) handle: LineHandle,
     pub(crate) devices: Devices<DeviceSpec>,
@@ -45,7 +44,7 @@ impl Rig {
         scope.spawn("line", async move {
             running.await.unwrap();
         });
-        Self { scope: scope.clone(), context, handle, devices, submissions }
+        Self { context, handle, devices, submissions }
     }
 
     pub(crate) fn tcp(scope: &Scope, port: u16, timing: Timing) -> Self {

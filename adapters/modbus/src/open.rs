@@ -1,0 +1,68 @@
+//! Opening a line: a TCP connection or a serial port, and the master that fits it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::slot::Stream;
+use crate::spec::{LineSpec, Transport};
+use crate::{Master, RtuMaster, RtuTimes, TcpMaster, serial_line, tcp_line};
+
+/// Why a line could not be opened.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenError {
+    /// It may be there later.
+    Later(Arc<str>),
+    /// It never will with this configuration.
+    Never(Arc<str>),
+}
+
+/// What opening a line gives.
+pub(crate) struct Opened {
+    pub(crate) stream: Box<dyn Stream>,
+    /// The port is no real UART: characters take no time on it.
+    pub(crate) timeless: bool,
+}
+
+/// A line that is being opened.
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Opened, OpenError>> + Send>>;
+
+/// Opens a line.
+pub(crate) async fn open(spec: Arc<LineSpec>) -> Result<Opened, OpenError> {
+    match &spec.transport {
+        Transport::Tcp { host, port } | Transport::RtuOverTcp { host, port } => {
+            let patience = u64::try_from(spec.timing.connect_timeout).unwrap_or(0);
+            let stream = tcp_line::connect(host, *port, Duration::from_micros(patience)).await?;
+            Ok(Opened { stream: Box::new(stream), timeless: true })
+        }
+        Transport::Serial(serial) => serial_line::open(serial),
+    }
+}
+
+/// The master of a line that was just opened. `timeless`: characters take no time on it; `quarantine`: for so long
+/// answers to somebody else's requests may still come.
+pub(crate) fn master(
+    spec: &LineSpec,
+    timeless: bool,
+    first_id: u16,
+    now: i64,
+    quarantine: i64,
+) -> Master {
+    let timing = &spec.timing;
+    match &spec.transport {
+        Transport::Tcp { .. } => {
+            Master::Tcp(TcpMaster::new(timing.max_in_flight, timing.pause, first_id))
+        }
+        Transport::RtuOverTcp { .. } => {
+            Master::Rtu(RtuMaster::new(RtuTimes::over_tcp(timing), false, now, 0))
+        }
+        Transport::Serial(serial) => {
+            let mut times = RtuTimes::serial(serial, timing);
+            if timeless {
+                times.character = 0;
+            }
+            Master::Rtu(RtuMaster::new(times, serial.echo, now, quarantine))
+        }
+    }
+}
