@@ -64,7 +64,7 @@ pub struct GoldenKeys {
     pub request: String,
     /// The answer after the unit id, without checksum, in hexadecimal.
     pub response: String,
-    /// The values, by point: numbers as text, exactly as they are shown.
+    /// The values, by point, as text: "230.2".
     pub expect: BTreeMap<String, String>,
 }
 

@@ -10,6 +10,8 @@ mod gateway;
 mod lines;
 pub mod plan;
 #[cfg(test)]
+mod profile_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
