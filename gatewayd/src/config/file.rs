@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use adapter_modbus::config as modbus;
+use dialects::config::LinkSection;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::{ByteSize, Duration};
@@ -19,6 +20,9 @@ pub struct GatewayFile {
     /// Lines, `[line.NAME]`: buses and connections that devices are on.
     #[serde(default)]
     pub line: BTreeMap<String, LineKeys>,
+    /// Links, `[link.NAME]`: upstream connections.
+    #[serde(default)]
+    pub link: BTreeMap<String, LinkSection>,
     /// Health and metrics over HTTP.
     #[serde(default)]
     pub health: HealthKeys,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use adapter_modbus::config as modbus;
+use dialects::LinkSpec;
 use settings::{ByteSize, Diagnostic, Duration, KeyPath, Place, Source, has_errors};
 use twin::Name;
 
@@ -15,6 +16,7 @@ use super::plan::{ControlPlan, LinePlan, LogPlan, Plan, StorePlan};
 pub(super) struct Gateway {
     name: Name,
     store: StorePlan,
+    links: Vec<LinkSpec>,
     health: Option<std::net::SocketAddr>,
     log: LogPlan,
     control: ControlPlan,
@@ -25,8 +27,8 @@ pub(super) struct Gateway {
 impl Gateway {
     /// The plan, with the lines that have devices.
     pub(super) fn plan(self, modbus: Vec<LinePlan>) -> Plan {
-        let Self { name, store, health, log, control, lines: _ } = self;
-        Plan { gateway: name, store, modbus, health, log, control }
+        let Self { name, store, links, health, log, control, lines: _ } = self;
+        Plan { gateway: name, store, modbus, links, health, log, control }
     }
 }
 
@@ -42,6 +44,7 @@ pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     let mut found = Vec::new();
     let name = name(&file, source, &mut found);
     let lines = lines(&file, source, &mut found);
+    let links = links(&file, name.as_ref(), source, &mut found);
     let health = file.health.listen.as_deref().and_then(|text| {
         let address = text.parse().ok();
         if address.is_none() {
@@ -60,13 +63,34 @@ pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     let broken = has_errors(&found);
     found.sort_by_key(|d| (d.line, d.column));
     diagnostics.append(&mut found);
-    (!broken).then_some(Gateway { name: name?, store, health, log, control, lines })
+    (!broken).then_some(Gateway { name: name?, store, links, health, log, control, lines })
 }
 
 fn name(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> Option<Name> {
     let path = KeyPath::of("gateway").key("name");
     let name = file.gateway.name.parse::<Name>();
     name.map_err(|error| found.push(source.error(&path, error.to_string()))).ok()
+}
+
+/// The links; a gateway whose name is wrong lends them another, so that their own mistakes are found.
+fn links(
+    file: &GatewayFile,
+    gateway: Option<&Name>,
+    source: &Source,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<LinkSpec> {
+    let mut links = Vec::new();
+    for (name, section) in &file.link {
+        let path = KeyPath::of("link").key(name);
+        match name.parse::<Name>() {
+            Ok(name) => match section.spec(&name, gateway.unwrap_or(&name), source, &path) {
+                Ok(spec) => links.push(spec),
+                Err(mut errors) => found.append(&mut errors),
+            },
+            Err(error) => found.push(source.error(&path, format!("the name of the link: {error}"))),
+        }
+    }
+    links
 }
 
 fn store(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> StorePlan {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use adapter_modbus::config::Device;
 use adapter_modbus::spec::LineSpec;
+use dialects::LinkSpec;
 use settings::{ByteSize, Duration};
 use twin::{Declaration, Name, TwinId};
 
@@ -21,6 +22,8 @@ pub struct Plan {
     pub store: StorePlan,
     /// The Modbus lines that have a device, in the order of their names.
     pub modbus: Vec<LinePlan>,
+    /// The links, in the order of their names.
+    pub links: Vec<LinkSpec>,
     /// Where health and metrics listen.
     pub health: Option<SocketAddr>,
     /// What is logged.
