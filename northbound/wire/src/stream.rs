@@ -76,3 +76,19 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_address_that_answers_is_taken_and_small_packets_leave_at_once() {
+        let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let stream = Stream::tcp(&[dead, alive]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert!(stream.nodelay().unwrap());
+        assert!(Stream::tcp(&[dead]).await.is_err() && Stream::tcp(&[]).await.is_err());
+    }
+}

@@ -100,6 +100,15 @@ async fn tls_carries_ten_thousand() {
 }
 
 #[tokio::test]
+async fn large_messages_pass_whole() {
+    let broker = broker("", "30").await;
+    for version in BOTH {
+        let options = options(&broker, version, &settings(&broker, "ca.crt", None));
+        peers::large(&MqttOptions { max_packet: 5_000_000, ..options }).await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_prove_itself_is_refused_with_advice() {
     let broker = broker("", "30").await;
     for version in BOTH {

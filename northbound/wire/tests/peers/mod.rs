@@ -178,3 +178,29 @@ pub(crate) async fn publish(session: &mut Session, from: u64, to: u64) -> Result
     }
     Ok(())
 }
+
+/// Sends messages that no socket buffer holds to ourselves and compares them.
+pub(crate) async fn large(options: &MqttOptions) {
+    let (mut session, _) = connect(options).await;
+    subscribe(&mut session, "t").await;
+    for size in [100_000, 1_000_000, 4_900_000, 65_536, 16_384] {
+        let publication = Publication::new("t", Qos::AtLeastOnce);
+        let body =
+            |out: &mut Vec<u8>| out.extend((0..size).map(|n: u32| n.to_le_bytes()[n as usize % 3]));
+        let mut expected = Vec::new();
+        body(&mut expected);
+        session.publish(&publication, 0, body).unwrap();
+        let (mut acked, mut arrived) = (false, false);
+        while !(acked && arrived) {
+            match event(&mut session).await {
+                Event::Acked { .. } => acked = true,
+                Event::Message(message) => {
+                    assert!(message.payload == expected, "{size} bytes arrive as they were");
+                    session.acknowledge(message.packet.unwrap());
+                    arrived = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
