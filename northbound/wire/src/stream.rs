@@ -40,6 +40,17 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream)))
     }
 
+    /// Has the kernel confirm at once what was just read. mosquitto leaves Nagle's algorithm on: without this its
+    /// acknowledgements wait 40 ms for each other (measured: 2,900 publications/s where 256 are in flight).
+    pub(crate) fn confirm(&self) {
+        let tcp = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // Only speed depends on it.
+        tcp.set_quickack(true).ok();
+    }
+
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

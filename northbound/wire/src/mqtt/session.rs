@@ -179,6 +179,9 @@ impl Session {
             if came || !lazy {
                 self.quiet_since = None;
             }
+            if came && wake == Wake::Acks {
+                self.stream.confirm();
+            }
             if came || self.machine.has_event() {
                 continue;
             }
