@@ -280,6 +280,30 @@ impl Core {
         self.record(inner, Body::Gateway(event), now)
     }
 
+    /// The first records of an epoch, with one write: a daemon that dies here has said all of it or nothing.
+    pub(crate) fn begin_epoch(
+        &mut self,
+        inner: &mut Inner,
+        events: Vec<GatewayEvent>,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        let mut bytes = Vec::new();
+        let mut commits = Vec::new();
+        let first = inner.head.next();
+        for (seq, event) in (first.0..).map(Seq).zip(events) {
+            let body = Body::Gateway(event);
+            let commit = Commit { seq, epoch: self.shared.epoch, at: now.boottime, body };
+            encode(&mut bytes, &inner.state, &commit);
+            commits.push(commit);
+        }
+        self.write_record(inner, first, &mut bytes, Family::Records)?;
+        for commit in &commits {
+            inner.head = commit.seq;
+            inner.state.apply(commit);
+        }
+        Ok(())
+    }
+
     /// Says that commits are gone.
     pub(crate) fn gap(&mut self, inner: &mut Inner, (first, last): (Seq, Seq), cause: GapCause) {
         let now = self.now();

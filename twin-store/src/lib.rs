@@ -21,6 +21,7 @@ mod follow;
 mod footer;
 mod frame;
 mod freshness;
+mod fuzz;
 mod history;
 mod job;
 mod lanes;
@@ -39,6 +40,8 @@ mod shared;
 mod snapshot;
 mod statistics;
 mod store;
+#[cfg(test)]
+mod trial;
 mod writer;
 
 pub use disk::{Directory, Disk, File};
@@ -47,6 +50,7 @@ pub use filter::LinkOptions;
 pub use follow::Follower;
 pub use frame::{Class, Frame, Kind};
 pub use freshness::{Fresh, Freshness};
+pub use fuzz::fuzz_one;
 pub use history::Query;
 pub use lanes::{LaneId, Lanes, Limit, Resume, Want};
 pub use options::{Budget, Options};

@@ -191,7 +191,7 @@ impl Log {
         let mut job = Job::new(self.disk.clone(), upto, files);
         job.dir = std::mem::take(&mut self.dir_dirty);
         // Applications come later; until then their reserve would be wasted.
-        for family in [Family::Samples, Family::Records] {
+        for family in [Family::Records, Family::Samples] {
             if self.spare[family.at()] == Spare::Missing {
                 self.spare[family.at()] = Spare::Asked;
                 job.spares.push((family, self.capacity[family.at()]));
@@ -202,6 +202,11 @@ impl Log {
 
     pub(crate) fn spared(&mut self, family: Family, ready: bool) {
         self.spare[family.at()] = if ready { Spare::Ready } else { Spare::Refused };
+    }
+
+    /// The disk had no room for the reserve of records.
+    pub(crate) fn reserve_refused(&self) -> bool {
+        self.spare[Family::Records.at()] == Spare::Refused
     }
 
     /// A disk that had no room may have some now.

@@ -22,6 +22,9 @@ impl Core {
         let now = self.now();
         let mut inner = shared.lock();
         self.sulking = [false; 3];
+        if self.log.reserve_refused() {
+            self.make_room(&mut inner);
+        }
         self.log.ask_again();
         self.snapshot_due |= std::mem::take(&mut self.snapshot_failed);
         self.wait_for_tick = false;

@@ -37,6 +37,8 @@ pub struct Recovery {
     pub set_aside: Vec<String>,
     /// Bytes in segments that were no frames.
     pub damaged: u64,
+    /// A segment ends in something that is no frame: a torn write or damage.
+    pub torn: bool,
 }
 
 /// Everything that the log says.
@@ -65,6 +67,7 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
         gaps: Vec::new(),
         set_aside: Vec::new(),
         damaged: 0,
+        torn: false,
     };
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for name in names.iter().filter(|n| n.ends_with(".snap")) {
@@ -93,11 +96,17 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
             None => recovery.set_aside.push(name.clone()),
         }
     }
+    let unreadable = lost_files(disk, &recovery.set_aside, &found);
     let (mut frames, unsealed) = scan(&found, recovery.snapshot, &mut recovery)?;
     let mut told = Vec::new();
     fold(&mut state, &mut links, &mut catalog, &mut frames, &mut told, &mut recovery);
     let headers = found.iter().map(|f| f.segment.header.epoch).max().unwrap_or(0);
     recovery.epoch = headers.max(state.epoch()) + 1;
+    for (first, last) in unreadable {
+        recovery.torn = true;
+        recovery.gaps.push((first, last.unwrap_or(recovery.surviving)));
+    }
+    recovery.gaps.retain(|(first, last)| first <= last);
     missing(&frames, &told, clean, boot, &state, &mut recovery);
     for (one, summary) in unsealed {
         if summary.is_empty() {
@@ -116,6 +125,24 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
     clear(disk, &names, &recovery);
     links.links.values_mut().for_each(|link| link.clamp(recovery.surviving));
     Ok(Recovered { state, links, catalog, snapshots: good, recovery })
+}
+
+/// The stretches whose segments have no readable header, by their names; open where nothing follows.
+fn lost_files(disk: &dyn Disk, names: &[String], found: &[Found]) -> Vec<(Seq, Option<Seq>)> {
+    let mut lost = Vec::new();
+    for name in names.iter().filter(|n| n.ends_with(".seg")) {
+        let mut parts = name.split('-');
+        let (Some(family), Some(base)) = (parts.next(), parts.next()) else { continue };
+        let Ok(base) = u64::from_str_radix(base, 16) else { continue };
+        // Zeros alone are a segment that had no time to begin.
+        if whole_file(disk, name).is_ok_and(|bytes| bytes.iter().all(|b| *b == 0)) {
+            continue;
+        }
+        let headers = found.iter().map(|f| f.segment.header);
+        let later = headers.filter(|h| h.family.word() == family && h.base.0 > base);
+        lost.push((Seq(base), later.map(|h| Seq(h.base.0 - 1)).min()));
+    }
+    lost
 }
 
 fn whole_file(disk: &dyn Disk, name: &str) -> io::Result<Vec<u8>> {
@@ -180,6 +207,10 @@ fn scan<'a>(
         let end = segment.end();
         let read = |e| OpenError::read(&segment.name, e);
         while let Some(whole) = reader.next(end).map_err(read)? {
+            if whole.after_damage && segment.footer().is_none() {
+                let first = summary.last().next().max(segment.header.base);
+                recovery.gaps.push((first, Seq(whole.header.seq.0 - 1)));
+            }
             summary.add(&whole.header);
             recovery.surviving = recovery.surviving.max(whole.header.seq);
             count += 1;
@@ -192,6 +223,14 @@ fn scan<'a>(
         }
         recovery.damaged += reader.damaged;
         if segment.footer().is_none() {
+            // Below the snapshot everything was durable: what is unreadable there is damage, and will be cut off.
+            let first = summary.last().next().max(segment.header.base);
+            if !zeros(&*one.file, reader.offset(), end).map_err(read)? {
+                recovery.torn = true;
+                if first <= after {
+                    recovery.gaps.push((first, after));
+                }
+            }
             segment.grow(reader.offset(), summary.last());
             unsealed.push((one, summary));
         } else if segment.footer().is_some_and(|f| f.count > count) {
@@ -200,6 +239,13 @@ fn scan<'a>(
     }
     recovery.surviving = recovery.surviving.max(after);
     Ok((frames, unsealed))
+}
+
+/// Whether there is nothing in this part of a file.
+fn zeros(file: &dyn File, from: u64, to: u64) -> io::Result<bool> {
+    let mut rest = vec![0; usize::try_from(to - from).unwrap_or(0)];
+    file.read_at(from, &mut rest)?;
+    Ok(rest.iter().all(|byte| *byte == 0))
 }
 
 /// Folds the commits after the snapshot; notes the gaps that the log itself tells of.
@@ -272,7 +318,7 @@ fn missing(
     }
     let ended = clean && recovery.surviving == recovery.snapshot;
     let rebooted = snapshot::last_boot(state).is_some_and(|last| last != boot);
-    if !ended && rebooted && recovery.gaps.is_empty() {
+    if !ended && (rebooted || recovery.torn) && recovery.gaps.is_empty() {
         // A power cut may have taken commits that somebody has seen: how many, nobody can know.
         recovery.gaps.push((recovery.surviving.next(), recovery.surviving));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::Clock;
-use twin::{GapCause, Name, Seq, State};
+use twin::{GapCause, GatewayEvent, Name, Seq, State};
 
 use crate::core::Core;
 use crate::disk::Disk;
@@ -69,12 +69,14 @@ pub(crate) fn open_core(
     let shared = Arc::new(Shared::new(options, clock, disk, epoch, inner));
     let mut core = Core::new(shared.clone(), log, snapshots);
     let mut inner = shared.lock();
-    let opened = snapshot::opened(epoch, &shared.clock, recovery.surviving);
-    let now = core.now();
-    core.gateway(&mut inner, opened, now).map_err(|r| OpenError::Begin(format!("{r:?}")))?;
-    for range in &recovery.gaps {
-        core.gap(&mut inner, *range, GapCause::Crash);
-    }
+    let mut events = vec![snapshot::opened(epoch, &shared.clock, recovery.surviving)];
+    let gap = |(first, last): &(Seq, Seq)| GatewayEvent::Gap {
+        first: *first,
+        last: *last,
+        cause: GapCause::Crash,
+    };
+    events.extend(recovery.gaps.iter().map(gap));
+    core.begin_epoch(&mut inner, events).map_err(|r| OpenError::Begin(format!("{r:?}")))?;
     core.publish(&inner);
     drop(inner);
     // Nothing of this epoch may be seen before it is certain that the epoch will be remembered.

@@ -10,6 +10,8 @@ pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod gateway;
 pub(crate) mod reported;
+#[cfg(test)]
+mod tests;
 pub(crate) mod value;
 
 use std::sync::Arc;

@@ -30,6 +30,8 @@ pub(crate) fn put(out: &mut impl Put, of: &ValueType, value: &Value) {
             out.put_len(values.len());
             values.iter().for_each(|v| put(out, of, v));
         }
+        // Every value takes a byte at least, so that a count can be checked against the bytes.
+        (ValueType::Record(fields), Value::Record(_)) if fields.is_empty() => out.put_u8(0),
         (ValueType::Record(fields), Value::Record(values)) => {
             fields.iter().zip(values.iter()).for_each(|((_, of), v)| put(out, of, v));
         }
@@ -39,7 +41,9 @@ pub(crate) fn put(out: &mut impl Put, of: &ValueType, value: &Value) {
 
 fn put_zero(out: &mut impl Put, of: &ValueType) {
     match of {
-        ValueType::Record(fields) => fields.iter().for_each(|(_, of)| put_zero(out, of)),
+        ValueType::Record(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(_, of)| put_zero(out, of));
+        }
         _ => out.put(&[0; 8][..fixed_width(of).unwrap_or(1)]),
     }
 }
@@ -173,7 +177,12 @@ pub(crate) fn take<'a>(bytes: &mut Take<'a>, of: &'a ValueType) -> Option<ValueR
             let count = bytes.len()?;
             nested(bytes, of, count)?
         }
-        ValueType::Record(fields) => nested(bytes, of, fields.len())?,
+        ValueType::Record(fields) => {
+            if fields.is_empty() {
+                bytes.u8()?;
+            }
+            nested(bytes, of, fields.len())?
+        }
     })
 }
 

@@ -1,0 +1,466 @@
+//! Every kind of record comes back as it was put, and no bytes harm the reader.
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use twin::*;
+
+use super::{Raw, put, take};
+use crate::codec::Take;
+use crate::frame::Kind as RecordKind;
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    "[a-zäö ]{0,12}".prop_map(Into::into)
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    "[a-z][a-z0-9.-]{0,8}".prop_map(|n| n.parse().unwrap())
+}
+
+fn int_kind() -> impl Strategy<Value = IntKind> {
+    use IntKind::{I8, I16, I32, I64, U8, U16, U32, U64};
+    prop::sample::select(vec![I8, I16, I32, I64, U8, U16, U32, U64])
+}
+
+fn value_type() -> impl Strategy<Value = ValueType> {
+    let leaf = prop_oneof![
+        Just(ValueType::Bool),
+        int_kind().prop_map(ValueType::Int),
+        Just(ValueType::F32),
+        Just(ValueType::F64),
+        (int_kind(), any::<i8>()).prop_map(|(raw, exponent)| ValueType::Decimal { raw, exponent }),
+        Just(ValueType::Time),
+        Just(ValueType::Text),
+        Just(ValueType::Bytes),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|of| ValueType::List(Box::new(of))),
+            vec((name(), inner), 0..3).prop_map(|fields| ValueType::Record(fields.into())),
+        ]
+    })
+}
+
+fn within(kind: IntKind, raw: u64) -> i128 {
+    let (low, high) = kind.bounds();
+    low + i128::from(raw) % (high - low + 1)
+}
+
+/// A value of this type out of arbitrary bits.
+fn value_of(of: &ValueType, bits: u64) -> Value {
+    match of {
+        ValueType::Bool => Value::Bool(bits & 1 == 1),
+        ValueType::Int(kind) if kind.signed() => {
+            Value::Signed(within(*kind, bits).try_into().unwrap())
+        }
+        ValueType::Int(kind) => Value::Unsigned(within(*kind, bits).try_into().unwrap()),
+        ValueType::Decimal { raw, .. } if raw.signed() => {
+            Value::Decimal(within(*raw, bits).try_into().unwrap())
+        }
+        ValueType::Decimal { raw, .. } => {
+            Value::Decimal(within(*raw, bits >> 1).try_into().unwrap_or(i64::MAX))
+        }
+        ValueType::F32 => Value::Float(f64::from(f32::from_bits(bits as u32 & 0x7f7f_ffff))),
+        ValueType::F64 => Value::Float(f64::from_bits(bits)),
+        ValueType::Time => Value::Time(Timestamp(bits.cast_signed())),
+        ValueType::Text => Value::Text("ä".repeat(bits as usize % 5).into()),
+        ValueType::Bytes => Value::Bytes(bits.to_le_bytes()[..bits as usize % 8].into()),
+        ValueType::List(of) => {
+            Value::List((0..bits % 4).map(|i| value_of(of, bits.rotate_left(9) ^ i)).collect())
+        }
+        ValueType::Record(fields) => Value::Record(
+            (0..).zip(fields).map(|(i, (_, of))| value_of(of, bits.rotate_left(i))).collect(),
+        ),
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    (value_type(), any::<u64>()).prop_map(|(of, bits)| value_of(&of, bits))
+}
+
+fn quality() -> impl Strategy<Value = Quality> {
+    let class = prop::sample::select(vec![Class::Good, Class::Uncertain, Class::Bad]);
+    (class, prop::sample::select(Cause::ALL), option::of(any::<u32>()))
+        .prop_map(|(class, cause, code)| Quality { class, cause, code })
+}
+
+fn time() -> impl Strategy<Value = TimeBase> {
+    let clock = prop::sample::select(vec![SourceClock::Gateway, SourceClock::Device]);
+    (clock, any::<i64>()).prop_map(|(clock, micros)| TimeBase { clock, micros })
+}
+
+fn principal() -> impl Strategy<Value = Principal> {
+    let kinds = vec![PrincipalKind::Link, PrincipalKind::User, PrincipalKind::Application];
+    (prop::sample::select(kinds), text()).prop_map(|(kind, name)| Principal { kind, name })
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        Just(Origin::Asset),
+        Just(Origin::Keeper),
+        Just(Origin::Configuration),
+        principal().prop_map(Origin::Principal),
+        (name(), any::<u32>(), any::<u64>()).prop_map(|(gateway, epoch, seq)| Origin::Foreign {
+            gateway,
+            epoch,
+            seq: Seq(seq)
+        }),
+    ]
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    let range = option::of((any::<f64>(), any::<f64>()));
+    let writable = (range, any::<i64>(), any::<f64>(), any::<bool>(), any::<bool>()).prop_map(
+        |(range, settle, tolerance, unsynchronised, hold)| Writable {
+            range,
+            settle,
+            tolerance,
+            unsynchronised,
+            hold,
+        },
+    );
+    (any::<bool>(), option::of(writable))
+        .prop_map(|(readable, writable)| Access { readable, writable })
+}
+
+fn group() -> impl Strategy<Value = Group> {
+    let acquisition = prop_oneof![
+        any::<i64>().prop_map(|interval| Acquisition::Polled { interval }),
+        (any::<i64>(), any::<u8>())
+            .prop_map(|(interval, reception)| Acquisition::Pushed { interval, reception }),
+        Just(Acquisition::OnDemand),
+    ];
+    (name(), acquisition, any::<i64>()).prop_map(|(name, acquisition, max_age)| Group {
+        name,
+        acquisition,
+        max_age,
+        retired: false,
+    })
+}
+
+fn point() -> impl Strategy<Value = PointSpec> {
+    let kinds = vec![Kind::State, Kind::Telemetry, Kind::Event, Kind::Action];
+    let report = prop_oneof![
+        Just(Report::Change),
+        any::<f64>().prop_map(Report::Deadband),
+        Just(Report::Always)
+    ];
+    let said = (option::of(text()), vec((any::<i64>(), text()), 0..3), vec(text(), 0..3));
+    let range = option::of((any::<f64>(), any::<f64>()));
+    let kind = prop::sample::select(kinds);
+    (name(), name(), kind, value_type(), said, range, access(), report).prop_map(
+        |(feature, name, kind, value_type, (unit, labels, semantics), range, access, report)| {
+            PointSpec {
+                feature,
+                name,
+                kind,
+                value_type,
+                title: unit.clone(),
+                unit,
+                range,
+                labels: labels.into(),
+                semantics: semantics.into(),
+                group: 0,
+                access,
+                report,
+            }
+        },
+    )
+}
+
+fn description() -> impl Strategy<Value = Description> {
+    let nameplate = (option::of(text()), option::of(text()))
+        .prop_map(|(serial, model)| Nameplate { serial, model, ..Nameplate::default() });
+    (vec(point(), 0..12), vec(group(), 1..3), option::of(text()), nameplate, vec(text(), 0..2))
+        .prop_map(|(points, groups, model, nameplate, semantics)| {
+            let declared = Declaration { model, nameplate, groups, points, semantics };
+            Description::default().revise(&declared).unwrap().description
+        })
+}
+
+fn reported(description: &Description) -> impl Strategy<Value = Reported> + use<> {
+    let types: Vec<ValueType> =
+        description.points.iter().map(|p| p.spec.value_type.clone()).collect();
+    let n = u16::try_from(types.len()).unwrap();
+    let offset = prop_oneof![Just(0), any::<i64>()];
+    let one =
+        (option::weighted(0.8, any::<u64>()), prop_oneof![Just(Quality::GOOD), quality()], offset);
+    let entries = btree_map(0..n.max(1), one, 0..=usize::from(n));
+    let times = (time(), option::of(time()));
+    let rest = (any::<u32>(), any::<u16>(), option::of(1..u64::MAX), any::<bool>());
+    (entries, times, rest).prop_map(move |(entries, (source, server), rest)| Reported {
+        revision: rest.0,
+        group: rest.1,
+        source,
+        server,
+        command: rest.2.map(CommandId),
+        continued: rest.3,
+        entries: entries
+            .into_iter()
+            .filter(|(index, _)| *index < n)
+            .map(|(index, (bits, quality, offset))| Entry {
+                index,
+                quality,
+                value: bits.map(|bits| value_of(&types[usize::from(index)], bits)),
+                offset,
+            })
+            .collect(),
+    })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let why = || (prop::sample::select(Reason::ALL), text());
+    prop_oneof![
+        Just(Outcome::Confirmed),
+        why().prop_map(|(reason, words)| Outcome::Rejected(reason, words)),
+        Just(Outcome::Expired),
+        why().prop_map(|(reason, words)| Outcome::Unknown(reason, words)),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let order =
+        prop_oneof![value().prop_map(Order::Write), option::of(value()).prop_map(Order::Call)];
+    let stamp = || option::of(any::<i64>().prop_map(Timestamp));
+    (text(), any::<u16>(), order, any::<[u8; 16]>(), any::<i64>(), stamp(), stamp()).prop_map(
+        |(key, index, order, boot, at, utc, asked)| Command {
+            key,
+            index,
+            order,
+            deadline: Deadline { boot: BootId(boot), at: Boottime(at), utc },
+            asked,
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let instance = vec(any::<u8>(), 0..20);
+    (any::<u16>(), instance, any::<u16>(), flags, time(), text(), option::of(value())).prop_map(
+        |(
+            index,
+            instance,
+            severity,
+            (active, acknowledged, confirmed, shelved),
+            occurred,
+            text,
+            fields,
+        )| {
+            let state = ConditionState { active, acknowledged, confirmed, shelved };
+            Event { index, instance: instance.into(), severity, state, occurred, text, fields }
+        },
+    )
+}
+
+fn counts() -> impl Strategy<Value = GroupCounts> {
+    let n = || any::<u32>();
+    (any::<u16>(), n(), n(), n(), option::of(time())).prop_map(
+        |(group, expected, received, on_time, last)| GroupCounts {
+            group,
+            expected,
+            received,
+            on_time,
+            last,
+        },
+    )
+}
+
+fn envelope(description: &Description) -> impl Strategy<Value = Envelope> + use<> {
+    let types: Vec<ValueType> =
+        description.points.iter().map(|p| p.spec.value_type.clone()).collect();
+    let n = u16::try_from(types.len()).unwrap();
+    let range = option::of((any::<f64>(), any::<f64>(), any::<f64>()));
+    let one = (any::<u32>(), any::<u32>(), option::of(any::<u64>()), range);
+    let head = (any::<u32>(), any::<u64>(), any::<u64>(), any::<u8>(), time(), time());
+    (head, btree_map(0..n.max(1), one, 0..=usize::from(n))).prop_map(move |(head, entries)| {
+        let (revision, first, last, thin, from, until) = head;
+        let entry = |(index, (count, not_good, bits, range)): (u16, _)| {
+            let bits: Option<u64> = bits;
+            let last = bits.map(|bits| value_of(&types[usize::from(index)], bits));
+            EnvelopeEntry { index, count, not_good, last, range }
+        };
+        let entries = entries.into_iter().filter(|(index, _)| *index < n).map(entry).collect();
+        Envelope { revision, first: Seq(first), last: Seq(last), thin, from, until, entries }
+    })
+}
+
+fn what(description: &Description) -> impl Strategy<Value = What> + use<> {
+    let states = || prop::sample::select(LifeCycle::ALL);
+    let transition = (
+        states(),
+        states(),
+        prop::sample::select(Trigger::ALL),
+        option::of(text()),
+        option::of(any::<[f32; 3]>()),
+    );
+    let relationship = || (name(), text()).prop_map(|(name, target)| Relationship { name, target });
+    let step = prop_oneof![
+        value().prop_map(|expected| Step::Sent { expected }),
+        Just(Step::Acknowledged),
+        outcome().prop_map(Step::Ended),
+    ];
+    let binding = (text(), any::<bool>(), option::of(text()), option::of(text()));
+    let refused = (text(), option::of(any::<u16>()), prop::sample::select(Reason::ALL), text());
+    let first = prop_oneof![
+        reported(description).prop_map(What::Reported),
+        reported(description).prop_map(What::Backfilled),
+        envelope(description).prop_map(What::Thinned),
+        super::tests::description().prop_map(|d| What::Described(Arc::new(d))),
+        binding.prop_map(|(line, bound, asset, cause)| What::Binding(Binding {
+            line,
+            bound,
+            asset,
+            cause
+        })),
+        transition.prop_map(|(from, to, trigger, detail, entanglement)| What::Transition {
+            from,
+            to,
+            trigger,
+            detail,
+            entanglement
+        }),
+    ];
+    let second = prop_oneof![
+        command().prop_map(What::Command),
+        refused.prop_map(|(key, index, reason, detail)| What::Refused {
+            key,
+            index,
+            reason,
+            detail
+        }),
+        (any::<u64>(), step).prop_map(|(id, step)| What::Step { command: CommandId(id), step }),
+        event().prop_map(What::Event),
+        relationship().prop_map(What::Related),
+        relationship().prop_map(What::Unrelated),
+        vec(counts(), 0..4).prop_map(What::Heartbeat),
+        Just(What::Purged),
+    ];
+    prop_oneof![first, second]
+}
+
+fn gateway() -> impl Strategy<Value = GatewayEvent> {
+    let causes = vec![GapCause::Crash, GapCause::Damage, GapCause::Retention, GapCause::Full];
+    let opened = (any::<u32>(), any::<[u8; 16]>(), option::of(any::<i64>()), any::<u64>());
+    prop_oneof![
+        opened.prop_map(|(epoch, boot, offset, seq)| GatewayEvent::Opened {
+            epoch,
+            boot: BootId(boot),
+            offset,
+            surviving: Seq(seq)
+        }),
+        any::<i64>().prop_map(|offset| GatewayEvent::ClockSet { offset }),
+        (any::<u64>(), any::<u64>(), prop::sample::select(causes)).prop_map(
+            |(first, last, cause)| GatewayEvent::Gap { first: Seq(first), last: Seq(last), cause }
+        ),
+        (any::<bool>(), principal()).prop_map(|(on, by)| GatewayEvent::Writes { on, by }),
+    ]
+}
+
+fn described_body() -> impl Strategy<Value = (Description, Body)> {
+    let twin = description().prop_flat_map(|d| {
+        let parts = (origin(), what(&d));
+        parts.prop_map(move |(origin, what)| {
+            let twin = "pump".parse().unwrap();
+            (d.clone(), Body::Twin { handle: Handle(7), twin, origin, what })
+        })
+    });
+    let gateway = gateway().prop_map(|event| (Description::default(), Body::Gateway(event)));
+    prop_oneof![9 => twin, 1 => gateway]
+}
+
+/// Puts a body and takes it again, with `more` bytes that a later version may have appended.
+fn again(description: &Description, body: &Body, at: i64, more: &[u8]) -> Option<Body> {
+    let mut bytes = Vec::new();
+    let (kind, _) = put(&mut bytes, Boottime(at), description, body);
+    bytes.extend(more);
+    let handle = match body {
+        Body::Twin { handle, .. } => *handle,
+        Body::Gateway(_) => Handle(0),
+    };
+    let id = "pump".parse().unwrap();
+    let raw = Raw { kind, at: Boottime(at), handle, payload: &bytes };
+    take(raw, Some((&id, description)))
+}
+
+/// Equal, where a NaN is equal to itself.
+fn same(a: &Body, b: &Body) -> bool {
+    format!("{a:?}") == format!("{b:?}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_kind_comes_back((description, body) in described_body(), at in any::<i64>()) {
+        let back = again(&description, &body, at, &[]);
+        prop_assert!(back.as_ref().is_some_and(|b| same(b, &body)), "{body:?}\n{back:?}");
+    }
+
+    #[test]
+    fn what_a_later_version_appends_is_ignored((description, body) in described_body(), more in vec(any::<u8>(), 0..9)) {
+        let back = again(&description, &body, 0, &more);
+        prop_assert!(back.is_some_and(|b| same(&b, &body)));
+    }
+
+    #[test]
+    fn no_part_of_a_record_harms((description, body) in described_body(), cut in any::<prop::sample::Index>(), flip in any::<prop::sample::Index>()) {
+        let mut bytes = Vec::new();
+        put(&mut bytes, Boottime(0), &description, &body);
+        bytes.truncate(cut.index(bytes.len() + 1));
+        crate::fuzz_one(&bytes);
+        if !bytes.is_empty() {
+            let at = flip.index(bytes.len() * 8);
+            bytes[at / 8] ^= 1 << (at % 8);
+            crate::fuzz_one(&bytes);
+        }
+    }
+
+    #[test]
+    fn no_bytes_harm(bytes in vec(any::<u8>(), 0..300)) {
+        crate::fuzz_one(&bytes);
+    }
+}
+
+#[test]
+fn a_register_value_takes_its_width_and_little_more() {
+    let mut d = Description::default();
+    let point = PointSpec {
+        feature: "f".parse().unwrap(),
+        name: "p".parse().unwrap(),
+        kind: Kind::State,
+        value_type: ValueType::Int(IntKind::U16),
+        unit: None,
+        range: None,
+        labels: Arc::new([]),
+        title: None,
+        semantics: Arc::new([]),
+        group: 0,
+        access: Access::default(),
+        report: Report::Change,
+    };
+    d.points = std::iter::repeat_n(Point { spec: point, feature: 0, retired: false }, 98).collect();
+    let entry =
+        |index| Entry { index, quality: Quality::GOOD, value: Some(Value::Unsigned(7)), offset: 0 };
+    let source = TimeBase::gateway(Boottime(1_000_000));
+    let mut reported = Reported {
+        revision: 1,
+        group: 0,
+        source,
+        server: None,
+        command: None,
+        continued: false,
+        entries: (0..98).map(entry).collect(),
+    };
+    let mut bytes = Vec::new();
+    super::reported::put(&mut bytes, Boottime(1_000_900), &d, &Origin::Asset, &reported);
+    assert_eq!(bytes.len(), 1 + 1 + 1 + 2 + 2 + 1 + 1 + 13 + 2 * 98);
+    reported.entries = vec![entry(3), entry(97)];
+    bytes.clear();
+    super::reported::put(&mut bytes, Boottime(1_000_900), &d, &Origin::Asset, &reported);
+    assert_eq!(bytes.len(), 1 + 1 + 1 + 2 + 1 + 2 + 2 * 2, "two of many are not a bitmap of all");
+    let view = super::reported::view(Take(&bytes), Boottime(1_000_900), &d).unwrap();
+    assert_eq!(view.iter().map(|e| e.index).collect::<Vec<_>>(), [3, 97]);
+    assert_eq!(RecordKind::from_code(200), None);
+}
