@@ -12,6 +12,8 @@ pub mod plan;
 #[cfg(test)]
 mod profile_tests;
 #[cfg(test)]
+mod shipped_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
