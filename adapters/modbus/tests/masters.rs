@@ -171,6 +171,20 @@ fn only_others_answered() {
     assert_eq!(only(done), Err(Failure::Foreign(17)));
 }
 
+/// A register map may hold copies of frames, in a bridge's diagnostics for example.
+#[test]
+fn a_frame_inside_anothers_frame_is_no_answer() {
+    let inner = hex("11 03 06 AE 41 56 52 43 40 49 AD");
+    // Unit 18 answers seven registers, the first of which are a whole answer of unit 17.
+    let outer = [hex("12 03 0E"), inner.clone(), hex("00 00 00 B9 21")].concat();
+    let (mut master, _) = sent(17, holding(107, 3), false);
+    let mut done = Vec::new();
+    master.received(20_000, &outer, &mut done);
+    assert!(done.is_empty(), "{done:?}");
+    master.received(21_000, &inner, &mut done);
+    assert!(only(done).is_ok());
+}
+
 #[test]
 fn nothing_answers_before_it_is_asked() {
     let times = RtuTimes { character: 1_000_000, ..TIMES };
