@@ -5,6 +5,8 @@ mod encode;
 mod ready;
 
 pub use decode::fuzz_one;
+use std::sync::Arc;
+
 use twin::ValueType;
 
 use crate::format::{Format, Kind, PartialWrite};
@@ -17,7 +19,10 @@ use ready::{bytes_of, order_of, ready};
 pub struct PointCodec {
     address: Address,
     count: u16,
-    format: Format,
+    /// Behind a pointer: what the hot path needs stays close together.
+    format: Arc<Format>,
+    /// Some raw numbers mean "no value".
+    sentinels: bool,
     value_type: ValueType,
     order: Order,
     ready: Ready,
@@ -32,8 +37,10 @@ enum Ready {
     /// The same as a boolean.
     Flag(Field),
     Bcd(Option<Exact>),
-    F32,
-    F64,
+    Float {
+        wide: bool,
+        scaled: bool,
+    },
     Text,
     Bytes,
     Time,
@@ -142,7 +149,9 @@ impl PointCodec {
         }
         let order = order_of(&format, bytes)?;
         let (ready, value_type) = ready(&format)?;
-        let codec = Self { address, count, format, value_type, order, ready };
+        let sentinels = !format.not_a_value.is_empty();
+        let format = Arc::new(format);
+        let codec = Self { address, count, format, sentinels, value_type, order, ready };
         codec.check()?;
         Ok(codec)
     }

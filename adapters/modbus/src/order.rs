@@ -11,6 +11,27 @@ pub struct Order {
     len: u8,
     /// For each byte on the wire its place in the value, 0 = most significant.
     place: [u8; 8],
+    how: How,
+}
+
+/// The orders that devices really have, for the hot path, and all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum How {
+    /// `ABCD`.
+    Plain,
+    /// `BADC`.
+    Bytes,
+    /// `CDAB`.
+    Words,
+    /// `DCBA`.
+    Both,
+    Other,
+}
+
+/// The bytes of each register swapped.
+fn pairs(value: u64) -> u64 {
+    const LOW: u64 = 0x00FF_00FF_00FF_00FF;
+    (value & LOW) << 8 | value >> 8 & LOW
 }
 
 /// Why letters are no byte order.
@@ -24,7 +45,30 @@ impl Order {
     /// Most significant byte first, for a value of this many bytes (at most 8).
     #[must_use]
     pub const fn big(len: u8) -> Self {
-        Self { len: if len > 8 { 8 } else { len }, place: [0, 1, 2, 3, 4, 5, 6, 7] }
+        Self {
+            len: if len > 8 { 8 } else { len },
+            place: [0, 1, 2, 3, 4, 5, 6, 7],
+            how: How::Plain,
+        }
+    }
+
+    fn how(self) -> How {
+        let is = |place: fn(u8, u8) -> u8| {
+            let places = (0..self.len).map(|at| place(at, self.len));
+            self.len.is_multiple_of(2)
+                && places.eq(self.place.into_iter().take(usize::from(self.len)))
+        };
+        if is(|at, _| at) {
+            How::Plain
+        } else if is(|at, _| at ^ 1) {
+            How::Bytes
+        } else if is(|at, len| (len - 1 - at) ^ 1) {
+            How::Words
+        } else if is(|at, len| len - 1 - at) {
+            How::Both
+        } else {
+            How::Other
+        }
     }
 
     /// How many bytes the value has.
@@ -36,13 +80,27 @@ impl Order {
     /// The value that these bytes on the wire are; missing bytes count as 0.
     #[must_use]
     pub fn read(self, wire: &[u8]) -> u64 {
-        if self == Self::big(self.len) {
-            let bytes = wire.iter().take(usize::from(self.len));
-            return bytes.fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let plain = match *wire {
+            [a, b] => u64::from(u16::from_be_bytes([a, b])),
+            [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
+            _ => wire.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        };
+        let spare = 64 - 8 * u32::from(self.len);
+        match self.how {
+            How::Plain => plain,
+            How::Bytes => pairs(plain),
+            How::Words => pairs(plain.swap_bytes() >> spare),
+            How::Both => plain.swap_bytes() >> spare,
+            How::Other => {
+                let mut bytes = [0; 8];
+                for (byte, place) in wire.iter().zip(self.place).take(usize::from(self.len)) {
+                    if let Some(place) = bytes.get_mut(usize::from(place)) {
+                        *place = *byte;
+                    }
+                }
+                u64::from_be_bytes(bytes) >> spare
+            }
         }
-        let shift = |place: u8| u32::from(self.len - 1 - place) * 8;
-        let placed = wire.iter().zip(self.place).take(usize::from(self.len));
-        placed.fold(0, |value, (byte, place)| value | u64::from(*byte) << shift(place))
     }
 
     /// Appends the bytes of the value as they travel.
@@ -68,6 +126,7 @@ impl FromStr for Order {
             *place = at;
             seen |= 1 << at;
         }
+        order.how = order.how();
         if seen.count_ones() == u32::from(order.len) { Ok(order) } else { Err(error()) }
     }
 }

@@ -62,7 +62,7 @@ impl PointCodec {
                 let raw = Some(self.raw_integer(field, value)?).filter(|raw| *raw <= limit);
                 to_bcd(raw.ok_or(EncodeError::Range(self.address))?)
             }
-            (Ready::F32 | Ready::F64, Value::Float(value)) => self.raw_float(*value)?,
+            (Ready::Float { wide, .. }, Value::Float(value)) => self.raw_float(wide, *value)?,
             (Ready::Text, Value::Text(text)) => return self.text_bytes(text),
             (Ready::Bytes, Value::Bytes(bytes)) => {
                 let fits = bytes.len() == usize::from(self.count) * 2;
@@ -101,10 +101,10 @@ impl PointCodec {
         Ok(raw as u64 & mask(field.width))
     }
 
-    fn raw_float(&self, value: f64) -> Result<u64, EncodeError> {
+    fn raw_float(&self, wide: bool, value: f64) -> Result<u64, EncodeError> {
         let raw = self.format.scale;
         let raw = raw.map_or(value, |s| (value - s.offset.as_f64()) / s.factor.as_f64());
-        if self.ready == Ready::F64 {
+        if wide {
             return Ok(raw.to_bits());
         }
         #[expect(

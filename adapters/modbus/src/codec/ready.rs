@@ -52,6 +52,7 @@ pub(super) fn ready(format: &Format) -> Result<(Ready, ValueType), CodecError> {
         (Some(_), Kind::F32 | Kind::F64) => return Err(CodecError::Scale),
         (Some(_), _) => return Err(CodecError::NotScalable),
     };
+    let float = |wide| Ready::Float { wide, scaled: format.scale.is_some() };
     let number = |shift: u8, width: u8, signed: bool| {
         let (low, high) = bounds(width, signed);
         let kind = IntKind::holding(low, high).unwrap_or(IntKind::U64);
@@ -83,9 +84,9 @@ pub(super) fn ready(format: &Format) -> Result<(Ready, ValueType), CodecError> {
             Int::U64 => number(0, 64, false),
             Int::I64 => number(0, 64, true),
         },
-        Kind::F32 if format.scale.is_none() => (Ready::F32, ValueType::F32),
-        Kind::F32 => (Ready::F32, ValueType::F64),
-        Kind::F64 => (Ready::F64, ValueType::F64),
+        Kind::F32 if format.scale.is_none() => (float(false), ValueType::F32),
+        Kind::F32 => (float(false), ValueType::F64),
+        Kind::F64 => (float(true), ValueType::F64),
         Kind::Bcd16 => bcd(9_999, IntKind::U16),
         Kind::Bcd32 => bcd(99_999_999, IntKind::U32),
         Kind::Bit { of, bit } => {
