@@ -11,7 +11,7 @@
 
 use crate::exchange::Owed;
 use crate::pdu::MAX_PDU;
-use crate::{Completed, Counters, Desync, Exchange, Failure, Shape, StartError};
+use crate::{Completed, Counters, Desync, Exception, Exchange, Failure, Shape, StartError};
 
 /// Transaction id, protocol id, length, unit.
 const HEADER: usize = 7;
@@ -134,9 +134,19 @@ impl TcpMaster {
         } else {
             Err(Failure::Foreign(frame.unit))
         };
-        if matches!(result, Ok(_) | Err(Failure::Exception(_))) {
-            self.counters.accepted += 1;
-            self.counters.risked += u64::from(self.owed.settle(exchange.unit, &exchange.request));
+        match result {
+            // A bridge gave up waiting: the unit behind it still owes the answer.
+            Err(Failure::Exception(Exception::NoTarget)) => {
+                self.counters.accepted += 1;
+                self.owed.add(exchange.unit, exchange.request.shape());
+            }
+            Err(Failure::Exception(Exception::NoPath)) => self.counters.accepted += 1,
+            Ok(_) | Err(Failure::Exception(_)) => {
+                let risked = self.owed.settle(exchange.unit, &exchange.request);
+                self.counters.accepted += 1;
+                self.counters.risked += u64::from(risked);
+            }
+            Err(_) => {}
         }
         self.ready_at = now.saturating_add(self.pause);
         done.push(Completed { exchange, sent, at: now, result });
