@@ -55,7 +55,8 @@ pub(crate) fn master(
             Master::Tcp(TcpMaster::new(timing.max_in_flight, timing.pause, first_id))
         }
         Transport::RtuOverTcp { .. } => {
-            Master::Rtu(RtuMaster::new(RtuTimes::over_tcp(timing), false, now, 0))
+            // A device server gives late answers from its serial side to whoever is connected now.
+            Master::Rtu(RtuMaster::new(RtuTimes::over_tcp(timing), false, now, quarantine))
         }
         Transport::Serial(serial) => {
             let mut times = RtuTimes::serial(serial, timing);
