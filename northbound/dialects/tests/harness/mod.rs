@@ -281,6 +281,14 @@ impl Gateway {
         gateway
     }
 
+    /// Stops everything in flow order and closes the store.
+    pub async fn stop(self) -> Arc<TempDir> {
+        let Self { submissions, scope, dir, store, .. } = self;
+        drop((submissions, store));
+        scope.join().await;
+        dir
+    }
+
     /// Submits and waits until it is durable.
     pub async fn change(&self, origin: Origin, what: What) -> twin::Accepted {
         let (tell, told) = tokio::sync::oneshot::channel();
