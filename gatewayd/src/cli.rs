@@ -40,6 +40,9 @@ pub struct Daemon {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = CONFIG)]
     pub config: PathBuf,
+    /// Where the daemon keeps the last good configuration; systemd says it. Without it none is kept.
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY")]
+    pub state: Option<PathBuf>,
 }
 
 /// Shows and controls a running gatewayd.

@@ -14,6 +14,8 @@ compile_error!("a panic in one line must not end the others: supervision rests o
 mod cli;
 mod config;
 mod ctl;
+mod daemon;
+mod server;
 
 use std::process::ExitCode;
 
@@ -21,7 +23,7 @@ use cli::Invocation;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Invocation::Daemon(_daemon)) => ExitCode::SUCCESS,
+        Ok(Invocation::Daemon(args)) => daemon::main(&args),
         Ok(Invocation::Tool(tool)) => ctl::run(&tool),
         Err(error) => error.exit(),
     }

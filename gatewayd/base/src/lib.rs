@@ -7,9 +7,11 @@ mod backoff;
 mod bucket;
 mod clock;
 mod scope;
+mod thread;
 
 pub use backoff::Backoff;
 pub use bucket::TokenBucket;
 pub use clock::{Clock, ManualClock};
 pub use scope::{Ended, Ending, Scope};
+pub use thread::Thread;
 pub use tokio_util::sync::CancellationToken;

@@ -37,8 +37,6 @@ pub enum Answer {
     },
     /// To [`crate::Request::Watch`], for each thing that happens.
     Update(Update),
-    /// To [`crate::Request::Watch`]: the caller was too slow and these have passed.
-    Missed(Missed),
     /// To [`crate::Request::Read`].
     Readings {
         /// Whose.
@@ -73,15 +71,6 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To anything that cannot be done.
     Error(Failure),
-}
-
-/// A stretch of the log that a slow caller did not see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missed {
-    /// The first sequence number not seen.
-    pub first: u64,
-    /// The last sequence number not seen.
-    pub last: u64,
 }
 
 /// Why something cannot be done, and what to do about it.

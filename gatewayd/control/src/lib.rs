@@ -12,7 +12,7 @@ mod request;
 mod twins;
 mod works;
 
-pub use answer::{Answer, Code, Failure, Missed, Reply};
+pub use answer::{Answer, Code, Failure, Reply};
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{

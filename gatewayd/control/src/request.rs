@@ -60,7 +60,7 @@ pub enum Request {
         twin: String,
         /// Which property or action.
         point: String,
-        /// The value as JSON; a label of an enumeration is accepted as a text.
+        /// The value: a bool, a number, or a text as people write it (`on`, `21.50`, a label), which is exact.
         value: serde_json::Value,
         /// Tell every step until the command has ended.
         #[serde(default)]

@@ -12,9 +12,6 @@ pub struct Twin {
     pub id: String,
     /// Where it stands in its life cycle.
     pub life_cycle: String,
-    /// Since when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
     /// The profile or model that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -45,6 +42,9 @@ pub struct Point {
     pub name: String,
     /// Its value; the last one had where the quality is not good, `null` where none was ever had.
     pub value: Value,
+    /// The value as people read it: all digits of a decimal, the label of an enumeration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// The word for the value, where the point is an enumeration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -68,9 +68,9 @@ pub struct Point {
     /// Commands may write it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writable: bool,
-    /// What was last asked of it.
+    /// What was last asked of it, as people read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub desired: Option<Value>,
+    pub desired: Option<String>,
     /// Where the command stands that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,

@@ -108,8 +108,9 @@ pub struct Link {
     /// Why it is not connected or is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Milliseconds in this state.
-    pub for_ms: u64,
+    /// Milliseconds since it was connected, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
     /// Milliseconds until the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use control::{
-    Answer, Ask, Code, Command, Failure, Missed, Point, Reply, Request, Section, Twin, Update, Why,
+    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why,
     Writes,
 };
 use serde_json::json;
@@ -67,6 +67,7 @@ fn twins() {
         feature: "grid".into(),
         name: "power".into(),
         value: json!(230.5),
+        text: Some("230.50".into()),
         unit: Some("W".into()),
         quality: "bad".into(),
         cause: Some("timeout".into()),
@@ -76,7 +77,6 @@ fn twins() {
     let twin = Twin {
         id: "meter".into(),
         life_cycle: "out of sync".into(),
-        since: Some("2026-11-23T15:00:00Z".into()),
         model: None,
         asset: None,
         line: Some("tcp:10.0.0.5:502".into()),
@@ -87,12 +87,12 @@ fn twins() {
     };
     reply(
         Answer::Twins { twins: vec![twin] },
-        r#"{"v":1,"is":"twins","twins":[{"id":"meter","life_cycle":"out of sync","since":"2026-11-23T15:00:00Z","line":"tcp:10.0.0.5:502","rev":7,"age_ms":1200,"points":[{"feature":"grid","name":"power","value":230.5,"unit":"W","quality":"bad","cause":"timeout","age_ms":1200}]}]}"#,
+        r#"{"v":1,"is":"twins","twins":[{"id":"meter","life_cycle":"out of sync","line":"tcp:10.0.0.5:502","rev":7,"age_ms":1200,"points":[{"feature":"grid","name":"power","value":230.5,"text":"230.50","unit":"W","quality":"bad","cause":"timeout","age_ms":1200}]}]}"#,
     );
 }
 
 #[test]
-fn steps_and_streams() {
+fn steps_and_updates() {
     let command = Command {
         twin: "meter".into(),
         point: "relay/on".into(),
@@ -121,10 +121,6 @@ fn steps_and_streams() {
     reply(
         Answer::Update(update),
         r#"{"v":1,"is":"update","seq":9,"epoch":2,"twin":"meter","what":"transition","detail":"bound to shadowed: complete"}"#,
-    );
-    reply(
-        Answer::Missed(Missed { first: 4, last: 8 }),
-        r#"{"v":1,"is":"missed","first":4,"last":8}"#,
     );
 }
 

@@ -104,7 +104,7 @@ fn request(command: &Command) -> Request {
             Request::Set {
                 twin,
                 point: point.unwrap_or_default(),
-                value: serde_json::from_str(value).unwrap_or_else(|_| value.as_str().into()),
+                value: value.as_str().into(),
                 wait: *wait,
                 timeout_ms: millis(*timeout),
                 key: key.clone(),
@@ -144,9 +144,6 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
             twins::twins(screen, twins, matches!(command, Command::Twins { brief: true, .. }))
         }
         Answer::Update(update) => twins::update(screen, update),
-        Answer::Missed(missed) => {
-            screen.line(&format!("missed {} to {}: too slow", missed.first, missed.last))
-        }
         Answer::Readings { points, .. } => twins::points(screen, points),
         Answer::Command(command) => twins::step(screen, command),
         Answer::Links { links } => works::links(screen, links),
@@ -167,7 +164,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
 /// How the tool ends after this answer; `None` where more follows.
 fn exit(answer: &Answer) -> Option<Exit> {
     match answer {
-        Answer::Update(_) | Answer::Missed(_) => None,
+        Answer::Update(_) => None,
         Answer::Command(command) if !command.ended => None,
         Answer::Command(command) => Some(match &*command.stage {
             "accepted" | "confirmed" => Exit::Done,

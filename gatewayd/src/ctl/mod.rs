@@ -8,4 +8,4 @@ mod table;
 mod twins;
 mod works;
 
-pub use commands::run;
+pub use commands::{chain, run};

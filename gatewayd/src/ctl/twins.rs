@@ -87,7 +87,7 @@ fn row(point: &Point) -> Vec<Cell> {
         quality.push(')');
     }
     let asked = match (&point.desired, &point.command) {
-        (Some(value), Some(stage)) => format!("{} {stage}", plain(value)),
+        (Some(value), Some(stage)) => format!("{value} {stage}"),
         _ => String::new(),
     };
     vec![
@@ -102,17 +102,10 @@ fn row(point: &Point) -> Vec<Cell> {
 }
 
 fn shown(point: &Point) -> String {
-    match &point.label {
-        Some(label) => format!("{label} ({})", plain(&point.value)),
-        None => plain(&point.value),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    match (&point.text, &point.value) {
+        (Some(text), _) => text.clone(),
+        (None, Value::Null) => "-".into(),
+        (None, other) => other.to_string(),
     }
 }
 

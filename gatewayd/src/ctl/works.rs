@@ -70,7 +70,7 @@ pub fn links(screen: &mut Screen, links: &[Link]) -> io::Result<()> {
             link.dialect.clone().into(),
             link.target.clone().into(),
             Cell::painted(&link.state, Paint::of(&link.state)),
-            time(link.for_ms).into(),
+            link.for_ms.map(time).unwrap_or_default().into(),
             pending("alarm").into(),
             pending("record").into(),
             pending("sample").into(),

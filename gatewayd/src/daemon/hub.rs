@@ -1,0 +1,153 @@
+//! What the servers may see and do: everything by messages and short reads, nothing that could hold up the data path.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::Clock;
+use control::{Failure, Reloaded, Status};
+use tokio::sync::{mpsc, oneshot};
+use twin::{Accepted, BootId, Boottime, Input, Moment, Refusal, Submission, Timestamp, TwinId};
+use twin_store::Store;
+
+use super::alarms::Alarms;
+use super::describe::settle;
+use super::lines::Lines;
+use super::links::Links;
+use super::supervisor::Supervisor;
+
+/// Somebody who wants the configuration read again, and waits for what came of it.
+pub type ReloadRequest = oneshot::Sender<Result<Reloaded, Failure>>;
+
+/// What the servers may see and do.
+pub struct Hub {
+    /// The store, for reading.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The parts of the daemon.
+    pub supervisor: Supervisor,
+    /// What somebody should look at.
+    pub alarms: Alarms,
+    /// The lines.
+    pub lines: Lines,
+    /// The links.
+    pub links: Links,
+    /// To the daemon's main loop.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// Weak: the writer ends when the last who has something to say is gone, and a server never is the last.
+    pub submissions: mpsc::WeakSender<Submission>,
+    /// Boottime in microseconds at which the daemon started.
+    pub started: i64,
+    /// What there is to know of the configuration.
+    pub facts: Arc<Mutex<Facts>>,
+}
+
+/// What there is to know of the configuration.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The file that it came from.
+    pub file: String,
+    /// Twins whose device file is broken, and that file.
+    pub disabled: Vec<(TwinId, Arc<str>)>,
+}
+
+impl Hub {
+    /// Submits something and waits until it is durable or refused.
+    pub async fn settle(&self, input: Input) -> Result<Accepted, Refusal> {
+        let Some(submissions) = self.submissions.upgrade() else { return Err(Refusal::Stopped) };
+        settle(&submissions, input).await
+    }
+
+    /// Now, as far as it is known.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            boottime: Boottime(self.clock.boottime()),
+            boot: BootId(self.clock.boot()),
+            utc: self.clock.utc().map(Timestamp),
+        }
+    }
+
+    /// The file that disables this twin.
+    pub fn disabled(&self, twin: &TwinId) -> Option<Arc<str>> {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.disabled.iter().find(|(id, _)| id == twin).map(|(_, file)| file.clone())
+    }
+
+    /// All standing alarms: those that were raised, and those that the parts show.
+    pub fn standing(&self) -> Vec<control::Alarm> {
+        let mut all = self.alarms.standing();
+        let counters = self.store.statistics().counters;
+        let alarm = |what: &str, help: &str| control::Alarm {
+            what: what.into(),
+            help: Some(help.into()),
+            for_ms: 0,
+        };
+        if counters.full {
+            all.push(alarm("the disk takes no more samples, only memory has them", "df -h"));
+        }
+        if counters.read_only {
+            all.push(alarm("the disk takes no more records, commands are refused", "df -h; dmesg"));
+        }
+        for unit in self.supervisor.units() {
+            if unit.state == control::UnitState::Parked {
+                let what = format!("{} is parked: {}", unit.name, unit.fault.unwrap_or_default());
+                all.push(alarm(&what, "correct it, then: gatewayctl reload"));
+            }
+        }
+        all
+    }
+
+    /// How the daemon is.
+    pub fn status(&self) -> Status {
+        let statistics = self.store.statistics();
+        let (writes, twins) = self.store.read(|state| {
+            let mut twins: Vec<(String, u64)> = Vec::new();
+            for twin in state.twins() {
+                let word = twin.life_cycle().word();
+                match twins.iter_mut().find(|(known, _)| known == word) {
+                    Some((_, n)) => *n += 1,
+                    None => twins.push((word.into(), 1)),
+                }
+            }
+            (writes(state), twins)
+        });
+        let counters = &statistics.counters;
+        let counts = [
+            ("commits", counters.commits),
+            ("unchanged", counters.unchanged),
+            ("bytes", counters.bytes),
+            ("syncs", counters.syncs),
+            ("durable", statistics.durable.0),
+        ];
+        Status {
+            version: version(),
+            gateway: self.store.gateway().to_string(),
+            uptime_ms: u64::try_from((self.clock.boottime() - self.started) / 1_000).unwrap_or(0),
+            clock_set: self.clock.utc().is_some(),
+            config: self.facts.lock().unwrap_or_else(PoisonError::into_inner).file.clone(),
+            writes,
+            alarms: self.standing(),
+            units: self.supervisor.units(),
+            twins,
+            store: control::Store {
+                epoch: statistics.epoch,
+                head: statistics.head.0,
+                counts: counts.into_iter().map(|(name, n)| (name.into(), n)).collect(),
+            },
+        }
+    }
+}
+
+/// The write switch.
+pub fn writes(state: &twin::State) -> control::Writes {
+    let by = state.writes_off_by().map(ToString::to_string);
+    control::Writes { on: state.writes_on(), by }
+}
+
+/// Which program this is.
+pub fn version() -> control::Version {
+    control::Version {
+        program: "gatewayd".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        api: control::VERSION,
+    }
+}

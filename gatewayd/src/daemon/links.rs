@@ -1,0 +1,145 @@
+//! The links that run, as supervised units, and how each one is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::Clock;
+use control::{Lane, Link, Pending};
+use dialects::{LinkSpec, LinkStatus, Phase, Surroundings, Twins};
+use tokio::sync::watch;
+use twin::{Name, Seq};
+use twin_store::{Class, Store};
+
+use super::supervisor::{Life, Policy, Supervisor, Unit};
+
+/// The links that run. Clones share one directory.
+#[derive(Debug, Clone, Default)]
+pub struct Links(Arc<Mutex<BTreeMap<Name, Known>>>);
+
+#[derive(Debug)]
+struct Known {
+    commands: String,
+    status: Option<watch::Receiver<LinkStatus>>,
+}
+
+/// Starts a link.
+pub fn start(
+    supervisor: &Supervisor,
+    links: &Links,
+    around: &Surroundings,
+    spec: &LinkSpec,
+) -> Unit {
+    let commands = match &spec.commands {
+        None => "off".into(),
+        Some(allowed) => format!("{} allowed", allowed.len()),
+    };
+    links.lock().insert(spec.name.clone(), Known { commands, status: None });
+    let (links, around, spec) = (links.clone(), around.clone(), spec.clone());
+    supervisor.start(&format!("link {}", spec.name), Policy::default(), move |stop| -> Life {
+        let link = make(&links, &around, &spec);
+        Box::pin(async move {
+            link.run(stop).await;
+            Ok(())
+        })
+    })
+}
+
+fn make(links: &Links, around: &Surroundings, spec: &LinkSpec) -> dialects::Link {
+    let gateway = around.store.gateway().as_str();
+    let listens = spec.commands.is_some();
+    let dialect = Twins::new(gateway, &spec.prefix, spec.name.as_str(), listens);
+    let (link, status) = dialects::Link::new(spec.clone(), Box::new(dialect), around.clone());
+    if let Some(known) = links.lock().get_mut(&spec.name) {
+        known.status = Some(status);
+    }
+    link
+}
+
+impl Links {
+    /// A link is gone.
+    pub fn remove(&self, name: &Name) {
+        self.lock().remove(name);
+    }
+
+    /// Whether there is such a link.
+    pub fn has(&self, name: &Name) -> bool {
+        self.lock().contains_key(name)
+    }
+
+    /// How each link is.
+    pub fn show(&self, store: &Store, clock: &Clock) -> Vec<Link> {
+        let statistics = store.statistics();
+        let now = clock.boottime();
+        let known = self.lock();
+        known.iter().map(|(name, known)| show(name, known, &statistics, now)).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Name, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn show(name: &Name, known: &Known, store: &twin_store::Statistics, now: i64) -> Link {
+    let status = known.status.as_ref().map(|status| status.borrow().clone());
+    let lanes = store.lanes.iter().filter(|lane| lane.link == *name);
+    let pending = |class: Class| Pending {
+        class: class.word().into(),
+        commits: lanes.clone().filter(|l| l.class == class).map(|lane| lane.pending).sum(),
+    };
+    let lane = |lane: &twin_store::LaneStatistics| Lane {
+        class: lane.class.word().into(),
+        next: lane.next.0,
+        end: lane.historical.then_some(lane.end.0),
+    };
+    let mut link = Link {
+        name: name.to_string(),
+        dialect: "twins".into(),
+        target: String::new(),
+        state: "starting".into(),
+        detail: None,
+        for_ms: None,
+        retry_in_ms: None,
+        commands: known.commands.clone(),
+        pending: Class::ALL.map(pending).into(),
+        lanes: lanes.clone().map(lane).collect(),
+        counts: Vec::new(),
+    };
+    if let Some(status) = status {
+        fill(&mut link, &status, now);
+    }
+    link
+}
+
+fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
+    let millis = |micros: i64| u64::try_from(micros / 1_000).unwrap_or(0);
+    link.target.clone_from(&status.broker);
+    link.state = status.phase.word().into();
+    match status.phase {
+        Phase::Connected { since } => link.for_ms = Some(millis(now - since.0)),
+        Phase::Waiting { until } => link.retry_in_ms = Some(millis(until.0 - now)),
+        Phase::Connecting | Phase::Stopped => {}
+    }
+    if !matches!(status.phase, Phase::Connected { .. }) {
+        link.detail = status.last_error.as_ref().map(|error| error.words.clone());
+    }
+    if let Some(alarm) = &status.alarm {
+        link.state = "held".into();
+        link.detail = Some(alarm.clone());
+    }
+    let counts = [
+        ("connections", status.connections),
+        ("acknowledged", status.acknowledged),
+        ("historical", status.historical),
+        ("passed_over", status.passed_over),
+        ("in_flight", u64::try_from(status.in_flight).unwrap_or(u64::MAX)),
+        ("commands", status.commands),
+    ];
+    link.counts = counts.into_iter().map(|(name, n)| (name.into(), n)).collect();
+}
+
+/// Where the commits begin that a link has still to deliver, and how many there are at most.
+pub fn waiting(store: &Store, name: &Name) -> (Option<Seq>, u64) {
+    let statistics = store.statistics();
+    let lanes = || statistics.lanes.iter().filter(|lane| lane.link == *name);
+    (lanes().map(|lane| lane.next).min(), lanes().map(|lane| lane.pending).sum())
+}

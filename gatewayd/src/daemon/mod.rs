@@ -1,0 +1,23 @@
+//! The daemon: starts the parts in order, keeps them running, and stops them in flow order.
+
+mod alarms;
+mod describe;
+mod fallback;
+mod hub;
+mod lines;
+mod links;
+mod logging;
+mod modbus;
+mod notify;
+mod options;
+mod parts;
+mod progress;
+mod router;
+mod run;
+mod supervisor;
+mod times;
+
+pub use describe::words;
+pub use hub::{Hub, version, writes};
+pub use links::waiting;
+pub use run::main;

@@ -1,0 +1,365 @@
+//! The daemon's life: start in order, serve, stop in flow order.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use adapter::Context;
+use anyhow::Context as _;
+use base::{CancellationToken, Clock, Scope, Thread};
+use control::{Code, Failure, Reloaded};
+use dialects::Surroundings;
+use keeper::Keeper;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use twin_store::{Directory, Opened, Writer};
+
+use super::alarms::Alarms;
+use super::fallback::{self, Chosen};
+use super::hub::{Facts, Hub, ReloadRequest};
+use super::parts::{self, Parts};
+use super::supervisor::{Fault, Life, Policy, Supervisor, Unit};
+use super::{logging, notify, options, progress, router, times};
+use crate::cli;
+use crate::config::{self, Disabled, Loaded, Plan};
+use crate::server;
+
+/// How many submissions may wait for the writer.
+const SUBMISSIONS: usize = 1024;
+/// How many command orders may wait for the router.
+const ORDERS: usize = 64;
+
+/// Is the daemon until it is told to stop.
+pub fn main(args: &cli::Daemon) -> ExitCode {
+    let chosen = match fallback::load(&args.config, args.state.as_deref()) {
+        Ok(chosen) => chosen,
+        Err(broken) => {
+            logging::start(None);
+            tell(&broken);
+            tracing::error!("{} cannot be used; see: gatewayctl check", args.config.display());
+            return ExitCode::from(78);
+        }
+    };
+    logging::start(chosen.loaded.plan.as_ref().map(|plan| &plan.log));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(live(args, chosen)),
+        Err(error) => Err(error).context("cannot start the runtime"),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell(loaded: &Loaded) {
+    for diagnostic in &loaded.diagnostics {
+        tracing::error!("{diagnostic}");
+    }
+}
+
+async fn live(args: &cli::Daemon, chosen: Chosen) -> anyhow::Result<()> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let (mut daemon, reloads) = Daemon::start(args, chosen).await?;
+    let ended = daemon.serve(&mut signals, reloads).await;
+    daemon.stop().await;
+    ended
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Everything that runs.
+struct Daemon {
+    config: PathBuf,
+    state: Option<PathBuf>,
+    plan: Plan,
+    parts: Parts,
+    facts: Arc<Mutex<Facts>>,
+    submissions: mpsc::Sender<twin::Submission>,
+    writer: Unit,
+    keeper: Unit,
+    router: Unit,
+    watchdog: Option<Unit>,
+    servers: (CancellationToken, Thread),
+    blocking: Scope,
+    clock: Clock,
+}
+
+impl Daemon {
+    async fn start(
+        args: &cli::Daemon,
+        chosen: Chosen,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<ReloadRequest>)> {
+        let Chosen { loaded, file, broken } = chosen;
+        let Loaded { plan, diagnostics: _, disabled } = loaded;
+        let plan = plan.context("there is no configuration")?;
+        let clock = Clock::system();
+        let started = clock.boottime();
+        let (alarms, supervisor) = (Alarms::new(clock.clone()), Supervisor::new(clock.clone()));
+        let (blocking, _) = Scope::new("blocking", &CancellationToken::new());
+
+        let Opened { writer, store, recovery } = open(&plan, &clock)?;
+        recovered(&recovery);
+        let (submissions, received) = mpsc::channel(SUBMISSIONS);
+        let writer = start_writer(&supervisor, writer, received, &blocking);
+
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (configured, wanted) = watch::channel(Arc::new(parts::configured(&plan, &disabled)));
+        let keeper = {
+            let (store, submissions, clock) = (store.clone(), submissions.clone(), clock.clone());
+            supervisor.start("keeper", Policy::default(), move |stop| -> Life {
+                let (store, submissions, orders) =
+                    (store.clone(), submissions.clone(), orders.clone());
+                let keeper = Keeper::new(store, submissions, orders, wanted.clone(), clock.clone());
+                Box::pin(async move {
+                    keeper.run(stop).await;
+                    Ok(())
+                })
+            })
+        };
+        let context = Context::new(submissions.clone(), clock.clone(), CancellationToken::new());
+        let around = Surroundings {
+            store: store.clone(),
+            submissions: submissions.clone(),
+            clock: clock.clone(),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+        };
+        let mut parts = Parts::new(
+            store.clone(),
+            supervisor.clone(),
+            alarms.clone(),
+            configured,
+            context,
+            around,
+        );
+        let router = router::start(&supervisor, &parts.lines, &submissions, ordered);
+        parts.apply(&plan, &disabled).await;
+
+        let facts = Arc::new(Mutex::new(Facts::default()));
+        note(&facts, file.display().to_string(), &disabled);
+        let (reload, reloads) = mpsc::channel(1);
+        let hub = Arc::new(Hub {
+            store,
+            clock: clock.clone(),
+            supervisor: supervisor.clone(),
+            alarms,
+            lines: parts.lines.clone(),
+            links: parts.links.clone(),
+            reload,
+            submissions: submissions.downgrade(),
+            started,
+            facts: facts.clone(),
+        });
+        let servers = server::start(hub.clone(), &plan)?;
+        let watchdog = progress::start(&supervisor, &parts.lines, &submissions.downgrade(), &clock);
+        let daemon = Self {
+            config: args.config.clone(),
+            state: args.state.clone(),
+            plan,
+            parts,
+            facts,
+            submissions,
+            writer,
+            keeper,
+            router,
+            watchdog,
+            servers,
+            blocking,
+            clock,
+        };
+        match broken {
+            Some(broken) => daemon.fell_back(&broken),
+            None => daemon.keep_good(),
+        }
+        Ok((daemon, reloads))
+    }
+
+    async fn serve(
+        &mut self,
+        signals: &mut Signals,
+        mut reloads: mpsc::Receiver<ReloadRequest>,
+    ) -> anyhow::Result<()> {
+        let lost = self.parts.supervisor.lost().clone();
+        notify::ready();
+        tracing::info!("gatewayd {} is ready", env!("CARGO_PKG_VERSION"));
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                () = lost.cancelled() => anyhow::bail!("an essential part is lost; see above"),
+                _ = signals.hangup.recv() => {
+                    if let Err(failure) = self.reload().await {
+                        tracing::error!("{}", failure.message);
+                    }
+                }
+                Some(answer) = reloads.recv() => {
+                    // A caller that has gone meanwhile does not want to know.
+                    answer.send(self.reload().await).ok();
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration again and applies what changed. A file that cannot be used changes nothing.
+    async fn reload(&mut self) -> Result<Reloaded, Failure> {
+        notify::reloading();
+        let done = self.reread().await;
+        notify::ready();
+        if let Ok(done) = &done {
+            let (added, removed) = (done.added.len(), done.removed.len());
+            let changed = done.changed.len();
+            tracing::info!("reloaded: {added} added, {removed} removed, {changed} changed");
+        }
+        done
+    }
+
+    async fn reread(&mut self) -> Result<Reloaded, Failure> {
+        let config = self.config.clone();
+        let loaded = self.blocking.blocking(move || config::load(&config)).await;
+        let loaded =
+            loaded.ok_or_else(|| Failure::new(Code::Internal, "reading the files panicked"))?;
+        let Some(plan) = &loaded.plan else {
+            self.fell_back(&loaded);
+            let all: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+            let words = format!("{}\nnothing was changed", all.join("\n"));
+            return Err(Failure::new(Code::Configuration, words).help("gatewayctl check"));
+        };
+        let mut done = self.parts.apply(plan, &loaded.disabled).await;
+        done.needs_restart = needs_restart(&self.plan, plan);
+        done.problems = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        note(&self.facts, self.config.display().to_string(), &loaded.disabled);
+        self.parts.alarms.clear("configuration");
+        self.keep_good();
+        Ok(done)
+    }
+
+    fn fell_back(&self, broken: &Loaded) {
+        let what = format!(
+            "{} cannot be used, the last good one is in force ({} errors)",
+            self.config.display(),
+            broken.counts().0
+        );
+        self.parts.alarms.raise("configuration", &what, Some("gatewayctl check"));
+    }
+
+    fn keep_good(&self) {
+        let Some(state) = &self.state else { return };
+        if let Err(error) = fallback::keep(&self.config, state) {
+            let state = state.display();
+            tracing::warn!("cannot keep a copy of the good configuration in {state}: {error}");
+        }
+    }
+
+    /// Stops in the order in which things flow.
+    async fn stop(mut self) {
+        notify::stopping();
+        let (stop_servers, servers) = self.servers;
+        stop_servers.cancel();
+        if tokio::time::timeout(times::SERVERS, servers.join()).await.is_err() {
+            tracing::warn!("the servers did not stop in time, left behind");
+        }
+        self.parts.stop_lines().await;
+        let (keeper, router) = (self.keeper, self.router);
+        keeper.signal();
+        router.signal();
+        keeper.stop(times::KEEPER).await;
+        router.stop(times::KEEPER).await;
+        drain(&self.submissions, &self.clock).await;
+        self.parts.stop_links().await;
+        drop(self.submissions);
+        drop(self.parts);
+        if let Some(watchdog) = self.watchdog {
+            watchdog.stop(times::KEEPER).await;
+        }
+        if !self.writer.stop(times::STORE).await {
+            tracing::error!("the store did not finish in time; what is written is kept");
+        }
+    }
+}
+
+fn open(plan: &Plan, clock: &Clock) -> anyhow::Result<Opened> {
+    let dir = &plan.store.dir;
+    let directory = Directory::take(dir).with_context(|| {
+        format!("cannot take the store in {}; is another gatewayd running?", dir.display())
+    })?;
+    let options = options::store(plan);
+    twin_store::open(Arc::new(directory), options, clock.clone())
+        .with_context(|| format!("cannot open the store in {}", dir.display()))
+}
+
+/// Says what was lost, where something was.
+fn recovered(recovery: &twin_store::Recovery) {
+    for (first, last) in &recovery.gaps {
+        tracing::warn!("commits {} to {} did not survive the last stop", first.0, last.0);
+    }
+    for file in &recovery.set_aside {
+        tracing::warn!("{file} could not be read and was set aside");
+    }
+}
+
+/// The writer cannot be made anew: without it the process ends, and systemd starts another.
+fn start_writer(
+    supervisor: &Supervisor,
+    writer: Writer,
+    received: mpsc::Receiver<twin::Submission>,
+    blocking: &Scope,
+) -> Unit {
+    let mut once = Some((writer, received));
+    let blocking = blocking.clone();
+    let policy = Policy { essential: true, ..Policy::default() };
+    supervisor.start("writer", policy, move |_| -> Life {
+        let (once, blocking) = (once.take(), blocking.clone());
+        Box::pin(async move {
+            let Some((writer, received)) = once else {
+                return Err(Fault::Permanent("the writer is gone".into()));
+            };
+            writer.run(received, blocking).await;
+            Ok(())
+        })
+    })
+}
+
+/// Waits until the writer has taken in everything that was submitted before.
+async fn drain(submissions: &mpsc::Sender<twin::Submission>, clock: &Clock) {
+    let mut proof =
+        progress::Proof::new(Default::default(), submissions.downgrade(), clock.clone());
+    if let Err(words) = proof.prove(times::DRAIN).await {
+        tracing::warn!("{words}");
+    }
+}
+
+fn note(facts: &Mutex<Facts>, file: String, disabled: &[Disabled]) {
+    let twins =
+        |d: &Disabled| d.twins.iter().map(|t| (t.clone(), d.file.clone())).collect::<Vec<_>>();
+    let disabled = disabled.iter().flat_map(twins).collect();
+    *facts.lock().unwrap_or_else(PoisonError::into_inner) = Facts { file, disabled };
+}
+
+/// What differs between two plans and takes a restart.
+fn needs_restart(running: &Plan, wanted: &Plan) -> Vec<String> {
+    let differs = [
+        ("gateway.name", running.gateway != wanted.gateway),
+        ("store", running.store != wanted.store),
+        ("control", running.control != wanted.control),
+        ("health", running.health != wanted.health),
+        ("log", running.log != wanted.log),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.into()).collect()
+}

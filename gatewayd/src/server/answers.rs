@@ -1,0 +1,159 @@
+//! What each request of the local API is answered with.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::{Answer, Code, Failure, Request};
+use tokio::sync::oneshot;
+use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
+
+use super::socket::{Answers, Replies};
+use super::view::{self, Viewpoint};
+use super::{command, find, watch, why};
+use crate::daemon::{self, Hub};
+
+/// Answers requests from what the hub shows.
+pub struct Control {
+    hub: Arc<Hub>,
+}
+
+impl Control {
+    /// Answers by this hub.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+}
+
+impl Answers for Control {
+    async fn answer(
+        &self,
+        by: &Principal,
+        request: Request,
+        replies: &mut Replies,
+    ) -> io::Result<()> {
+        let hub = &*self.hub;
+        let answer = match request {
+            Request::Version => Ok(Answer::Version(daemon::version())),
+            Request::Status => Ok(Answer::Status(Box::new(hub.status()))),
+            Request::Twins { twin } => twins(hub, twin.as_deref()),
+            Request::Lines => Ok(Answer::Lines { lines: hub.lines.show(&hub.clock) }),
+            Request::Links => Ok(Answer::Links { links: hub.links.show(&hub.store, &hub.clock) }),
+            Request::LinksSkip { link } => skip(hub, by, &link),
+            Request::Why { twin, point } => why::why(hub, &twin, point.as_deref()).await,
+            Request::Writes { on } => writes(hub, by, on).await,
+            Request::Reload => reload(hub).await,
+            Request::Read { twin, points, timeout_ms } => {
+                read(hub, &twin, &points, Duration::from_millis(timeout_ms)).await
+            }
+            Request::Watch { twin, point } => {
+                return watch::watch(hub, twin.as_deref(), point.as_deref(), replies).await;
+            }
+            Request::Set { twin, point, value, wait, timeout_ms, key } => {
+                let timeout = Duration::from_millis(timeout_ms);
+                let wanted = command::Wanted { twin, point, value, wait, timeout, key };
+                return command::command(hub, by, wanted, replies).await;
+            }
+        };
+        replies.send(answer.unwrap_or_else(Answer::Error)).await
+    }
+}
+
+fn twins(hub: &Hub, only: Option<&str>) -> Result<Answer, Failure> {
+    let read = reads(hub);
+    let view = Viewpoint { now: hub.moment(), read: &read };
+    let mut twins = hub.store.read(|state| match only {
+        Some(id) => find::twin(state, id).map(|twin| vec![view::twin(state, twin, &view)]),
+        None => Ok(state.twins().map(|twin| view::twin(state, twin, &view)).collect()),
+    })?;
+    for twin in &mut twins {
+        let id = twin.id.parse::<TwinId>().ok();
+        twin.disabled = id.and_then(|id| hub.disabled(&id)).map(|file| format!("{file} is broken"));
+    }
+    Ok(Answer::Twins { twins })
+}
+
+/// When each group was last read completely: a copy, so that state and freshness are never locked together.
+pub fn reads(hub: &Hub) -> impl Fn(Handle, u16) -> Option<Boottime> + use<> {
+    let handles: Vec<Handle> =
+        hub.store.read(|state| state.twins().map(twin::Twin::handle).collect());
+    let mut all = std::collections::HashMap::new();
+    hub.store.freshness(|freshness| {
+        for handle in handles {
+            let of = freshness.twin(handle).filter_map(|(group, f)| Some((group, f.last_ok?)));
+            all.extend(of.map(|(group, at)| ((handle, group), at)));
+        }
+    });
+    move |handle, group| all.get(&(handle, group)).copied()
+}
+
+fn skip(hub: &Hub, by: &Principal, link: &str) -> Result<Answer, Failure> {
+    let name = link.parse::<Name>().ok().filter(|name| hub.links.has(name)).ok_or_else(|| {
+        Failure::new(Code::NotFound, format!("there is no link {link:?}")).help("gatewayctl links")
+    })?;
+    let (_, messages) = daemon::waiting(&hub.store, &name);
+    hub.store.skip(&name, None, hub.store.head().next());
+    tracing::warn!(link = %name, "{by} gave up {messages} commits that waited");
+    Ok(Answer::Skipped { link: link.into(), messages })
+}
+
+async fn writes(hub: &Hub, by: &Principal, on: Option<bool>) -> Result<Answer, Failure> {
+    if let Some(on) = on {
+        let event = GatewayEvent::Writes { on, by: by.clone() };
+        hub.settle(Input::Gateway(event)).await.map_err(|refusal| not_now(&refusal))?;
+        tracing::warn!("{by} switched writes {}", if on { "on" } else { "off" });
+    }
+    Ok(Answer::Writes(hub.store.read(daemon::writes)))
+}
+
+async fn reload(hub: &Hub) -> Result<Answer, Failure> {
+    let (answer, answered) = oneshot::channel();
+    let stopping = || Failure::new(Code::NotNow, "the daemon is stopping");
+    hub.reload.send(answer).await.map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())?.map(Answer::Reloaded)
+}
+
+async fn read(
+    hub: &Hub,
+    id: &str,
+    points: &[String],
+    timeout: Duration,
+) -> Result<Answer, Failure> {
+    let (twin, indexes) = hub.store.read(|state| {
+        let twin = find::twin(state, id)?;
+        let indexes: Result<Vec<u16>, Failure> =
+            points.iter().map(|called| find::point(twin, called)).collect();
+        Ok::<_, Failure>((twin.id().clone(), indexes?))
+    })?;
+    let line = hub.lines.of(&twin).ok_or_else(|| {
+        Failure::new(Code::NotNow, format!("no line serves {twin}")).help("gatewayctl lines")
+    })?;
+    let read = tokio::time::timeout(timeout, line.read(twin.clone(), indexes)).await;
+    let read = read.map_err(|_| {
+        let words = format!("{twin} gave no answer within {} ms", timeout.as_millis());
+        Failure::new(Code::Timeout, words).help(format!("gatewayctl why {twin}"))
+    })?;
+    let reported = read.map_err(|no| {
+        Failure::new(Code::NotNow, format!("{}: {}", no.reason, no.words))
+            .help(format!("gatewayctl why {twin}"))
+    })?;
+    let head = hub.store.head();
+    let points = hub.store.read(|state| match state.twin(&twin) {
+        Some(known) => {
+            reported.iter().flat_map(|r| view::readings(state, known, r, head)).collect()
+        }
+        None => Vec::new(),
+    });
+    Ok(Answer::Readings { twin: id.into(), points })
+}
+
+/// A refusal of the store as a failure.
+pub fn not_now(refusal: &twin::Refusal) -> Failure {
+    let words = daemon::words(refusal);
+    match refusal {
+        twin::Refusal::NoSuchTwin => Failure::new(Code::NotFound, words),
+        twin::Refusal::Invalid(_) => Failure::new(Code::BadRequest, words),
+        twin::Refusal::Storage(_) => Failure::new(Code::NotNow, words).help("df -h; dmesg"),
+        twin::Refusal::Stopped => Failure::new(Code::NotNow, words),
+    }
+}

@@ -1,0 +1,172 @@
+//! Metrics in the OpenMetrics text format, computed when asked for.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::daemon::Hub;
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// All metrics as text.
+pub fn encode(hub: &Hub) -> Vec<u8> {
+    let mut registry = Registry::with_prefix("gatewayd");
+    registry.register_collector(Box::new(Snapshot::of(hub)));
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &registry) {
+        Ok(()) => text.into_bytes(),
+        Err(_) => b"# EOF\n".into(),
+    }
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    status: control::Status,
+    links: Vec<control::Link>,
+    lines: Vec<control::Line>,
+    memory: i64,
+    ring: i64,
+    last_sync_micros: i64,
+}
+
+impl Snapshot {
+    fn of(hub: &Hub) -> Self {
+        let statistics = hub.store.statistics();
+        Self {
+            status: hub.status(),
+            links: hub.links.show(&hub.store, &hub.clock),
+            lines: hub.lines.show(&hub.clock),
+            memory: resident(),
+            ring: i64::try_from(statistics.ring.1).unwrap_or(i64::MAX),
+            last_sync_micros: whole(statistics.counters.last_sync_micros),
+        }
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut out = Out(encoder);
+        let status = &self.status;
+        out.gauge(
+            "uptime_seconds",
+            "Time since the daemon started",
+            &[(vec![], whole(status.uptime_ms / 1_000))],
+        )?;
+        out.gauge("alarms", "Standing alarms", &[(vec![], whole(status.alarms.len() as u64))])?;
+        out.gauge(
+            "writes_on",
+            "Whether commands are carried out",
+            &[(vec![], i64::from(status.writes.on))],
+        )?;
+        let memory = [
+            (vec![("component", "process")], self.memory),
+            (vec![("component", "ring")], self.ring),
+        ];
+        out.gauge("memory_bytes", "Memory in use", &memory)?;
+        out.gauge(
+            "store_sync_microseconds",
+            "What the last round of disk work took",
+            &[(vec![], self.last_sync_micros)],
+        )?;
+        let twins = status.twins.iter();
+        let twins: Vec<_> =
+            twins.map(|(state, n)| (vec![("life_cycle", state.as_str())], whole(*n))).collect();
+        out.gauge("twins", "Twins by life cycle state", &twins)?;
+        let units = status.units.iter();
+        let restarts: Vec<_> =
+            units.map(|unit| (vec![("unit", unit.name.as_str())], unit.restarts)).collect();
+        out.counter("unit_restarts", "How often a part was started again", &restarts)?;
+        let store: Vec<_> = status
+            .store
+            .counts
+            .iter()
+            .map(|(what, n)| (vec![("what", what.as_str())], *n))
+            .collect();
+        out.counter("store", "What the store counts", &store)?;
+        self.links(&mut out)?;
+        self.lines(&mut out)
+    }
+}
+
+impl Snapshot {
+    fn links(&self, out: &mut Out<'_>) -> fmt::Result {
+        let links = self.links.iter();
+        let up: Vec<_> = links
+            .clone()
+            .map(|l| (vec![("link", l.name.as_str())], i64::from(l.state == "connected")))
+            .collect();
+        out.gauge("link_connected", "Whether the link is connected and not held", &up)?;
+        let pending = links.clone().flat_map(|link| {
+            let of = |p| (labels(&link.name, p), whole(p.commits));
+            link.pending.iter().map(of)
+        });
+        let pending: Vec<_> = pending.collect();
+        out.gauge("link_pending_commits", "Commits that wait for the link, at most", &pending)?;
+        let counts: Vec<_> = links.flat_map(|l| counts("link", &l.name, &l.counts)).collect();
+        out.counter("link", "What the link counts", &counts)
+    }
+
+    fn lines(&self, out: &mut Out<'_>) -> fmt::Result {
+        let lines = self.lines.iter();
+        let up: Vec<_> = lines
+            .clone()
+            .map(|l| (vec![("line", l.name.as_str())], i64::from(l.state == "up")))
+            .collect();
+        out.gauge("line_up", "Whether the line is open and works", &up)?;
+        let devices = lines.clone().flat_map(|line| &line.devices);
+        let online: Vec<_> = devices
+            .map(|d| (vec![("twin", d.twin.as_str())], i64::from(d.state == "online")))
+            .collect();
+        out.gauge("device_online", "Whether the device answers", &online)?;
+        let counts: Vec<_> = lines.flat_map(|l| counts("line", &l.name, &l.counts)).collect();
+        out.counter("line", "What the line counts", &counts)
+    }
+}
+
+fn labels<'a>(link: &'a str, pending: &'a control::Pending) -> Labels<'a> {
+    vec![("link", link), ("class", &pending.class)]
+}
+
+fn counts<'a>(
+    kind: &'static str,
+    name: &'a str,
+    counts: &'a [(String, u64)],
+) -> impl Iterator<Item = (Labels<'a>, u64)> {
+    counts.iter().map(move |(what, n)| (vec![(kind, name), ("what", what.as_str())], *n))
+}
+
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn gauge(&mut self, name: &str, help: &str, values: &[(Labels<'_>, i64)]) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, name: &str, help: &str, values: &[(Labels<'_>, u64)]) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            ConstCounter::new(*value).encode(family.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn whole(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Bytes of memory that the process really uses; 0 where the kernel does not tell.
+fn resident() -> i64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: i64 = text.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    pages.saturating_mul(i64::try_from(rustix::param::page_size()).unwrap_or(4096))
+}

@@ -1,0 +1,38 @@
+//! The servers: the control socket, health and metrics. All on a thread of their own.
+
+mod answers;
+mod command;
+mod find;
+mod health;
+mod metrics;
+mod peer;
+mod socket;
+mod view;
+mod watch;
+mod why;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use base::{CancellationToken, Thread};
+
+use crate::config::Plan;
+use crate::daemon::Hub;
+use socket::Socket;
+
+/// Starts the servers. The socket is bound before this returns; it refuses to be the second daemon.
+pub fn start(hub: Arc<Hub>, plan: &Plan) -> anyhow::Result<(CancellationToken, Thread)> {
+    let control = &plan.control;
+    let socket = Socket::bind(&control.socket, control.group.as_deref())
+        .context("the control socket is not available")?;
+    let (stop, address) = (CancellationToken::new(), plan.health);
+    let until = stop.clone();
+    let thread = Thread::start("servers", move || async move {
+        let answers = Arc::new(answers::Control::new(hub.clone()));
+        tokio::join!(
+            socket.serve(answers, until.clone()),
+            health::serve(hub, address, until.clone())
+        );
+    });
+    Ok((stop, thread.context("cannot start the servers' thread")?))
+}

@@ -1,0 +1,206 @@
+//! `why`: what each part of the gateway knows of a twin or a point.
+
+use std::time::Duration;
+
+use adapter::{BreakerState, Inspection};
+use control::{Answer, Failure, Section, Why};
+use twin::{Acquisition, Boottime, Description, Handle, Report, Twin, TwinId};
+use twin_store::Fresh;
+
+use super::answers::reads;
+use super::find;
+use super::view::{self, Viewpoint};
+use crate::daemon::Hub;
+
+/// How long the line may take to answer: it does so between two transactions.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything that explains a twin or one of its points.
+pub async fn why(hub: &Hub, id: &str, point: Option<&str>) -> Result<Answer, Failure> {
+    let (twin, index, mut why, group) = known(hub, id, point)?;
+    let now = hub.clock.boottime();
+    if let Some((handle, group)) = group {
+        let fresh = hub.store.freshness(|f| f.group(handle, group).copied());
+        why.sections.push(about_freshness(fresh.as_ref(), now));
+    }
+    why.sections.push(match hub.lines.of(&twin) {
+        None => section("line", vec![("line", "none serves this twin: gatewayctl lines".into())]),
+        Some(line) => {
+            let asked = tokio::time::timeout(PATIENCE, line.inspect(twin.clone(), index)).await;
+            match asked {
+                Ok(Some(inspection)) => about_line(&inspection, now),
+                Ok(None) => {
+                    section("line", vec![("line", format!("{} is not running", line.name()))])
+                }
+                Err(_) => {
+                    section("line", vec![("line", format!("{} gives no answer", line.name()))])
+                }
+            }
+        }
+    });
+    why.sections.push(about_links(hub));
+    if let Some(file) = hub.disabled(&twin) {
+        why.verdict = format!("{file} is broken (gatewayctl check); {}", why.verdict);
+    }
+    Ok(Answer::Why(why))
+}
+
+type Known = (TwinId, Option<u16>, Why, Option<(Handle, u16)>);
+
+/// What the state says.
+fn known(hub: &Hub, id: &str, point: Option<&str>) -> Result<Known, Failure> {
+    let read = reads(hub);
+    let view = Viewpoint { now: hub.moment(), read: &read };
+    hub.store.read(|state| {
+        let twin = find::twin(state, id)?;
+        let index = point.map(|called| find::point(twin, called)).transpose()?;
+        let description = twin.description();
+        let mut sections = vec![about_twin(twin)];
+        let mut verdict = format!("{}", twin.life_cycle());
+        if let Some(index) = index {
+            let shown = view::point(state, twin, index, &view);
+            let cause = shown.cause.as_ref().map(|c| format!(", {c}")).unwrap_or_default();
+            let value = shown.text.clone().unwrap_or_else(|| "no value".into());
+            let unit = shown.unit.as_ref().map(|u| format!(" {u}")).unwrap_or_default();
+            verdict = format!("{value}{unit}, {}{cause}; twin {verdict}", shown.quality);
+            sections.push(about_reading(&shown));
+            sections.push(about_point(description, index));
+        }
+        let group = index.and_then(|i| description.point(i)).map(|p| (twin.handle(), p.spec.group));
+        let name = index.map(|index| find::name(description, index));
+        let why = Why { twin: id.into(), point: name, verdict, sections };
+        Ok((twin.id().clone(), index, why, group))
+    })
+}
+
+fn section(title: &str, rows: Vec<(&str, String)>) -> Section {
+    let rows = rows.into_iter().map(|(name, value)| (name.into(), value)).collect();
+    Section { title: title.into(), rows }
+}
+
+fn about_twin(twin: &Twin) -> Section {
+    let mut rows = vec![
+        ("life cycle", twin.life_cycle().to_string()),
+        ("revision", twin.description().revision.to_string()),
+        ("rev", twin.rev().to_string()),
+    ];
+    for binding in twin.bindings().values() {
+        let word = if binding.bound { "reached" } else { "not reached" };
+        let cause = binding.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        rows.push(("asset", format!("{word} on {}{cause}", binding.line)));
+    }
+    for (id, command) in twin.commands() {
+        let stage = command.stage.word();
+        let name = find::name(twin.description(), command.command.index);
+        rows.push(("open command", format!("{} {name} by {}: {stage}", id.0, command.by)));
+    }
+    section("twin", rows)
+}
+
+fn about_reading(point: &control::Point) -> Section {
+    let mut rows = vec![("quality", point.quality.clone())];
+    let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+    add("cause", point.cause.clone());
+    add("code", point.code.map(|code| code.to_string()));
+    add("time", point.time.clone());
+    add("age", point.age_ms.map(|ms| format!("{ms} ms")));
+    add("asked", point.desired.clone());
+    add("command", point.command.clone());
+    section("reading", rows)
+}
+
+fn about_point(description: &Description, index: u16) -> Section {
+    let Some(point) = description.point(index) else { return section("point", Vec::new()) };
+    let spec = &point.spec;
+    let mut rows = vec![("index", index.to_string()), ("type", format!("{:?}", spec.value_type))];
+    rows.push((
+        "report",
+        match spec.report {
+            Report::Change => "when it changes".into(),
+            Report::Deadband(band) => format!("when it changes by more than {band}"),
+            Report::Always => "always".into(),
+        },
+    ));
+    if let Some(group) = description.groups.get(usize::from(spec.group)) {
+        let how = match group.acquisition {
+            Acquisition::Polled { interval } => format!("polled every {} ms", interval / 1_000),
+            Acquisition::Pushed { interval, .. } => {
+                format!("pushed, about every {} ms", interval / 1_000)
+            }
+            Acquisition::OnDemand => "read when somebody asks".into(),
+        };
+        rows.push(("group", format!("{}, {how}", group.name)));
+    }
+    if let Some(writable) = &spec.access.writable {
+        let range = writable.range.map(|(low, high)| format!(" from {low} to {high}"));
+        rows.push(("writable", format!("yes{}", range.unwrap_or_default())));
+    }
+    section("point", rows)
+}
+
+fn about_freshness(fresh: Option<&Fresh>, now: i64) -> Section {
+    let Some(fresh) = fresh else {
+        return section("acquisition", vec![("acquired", "not since the daemon started".into())]);
+    };
+    let ago = |at: Boottime| format!("{} ms ago", (now - at.0) / 1_000);
+    section(
+        "acquisition",
+        vec![
+            ("last complete", fresh.last_ok.map_or_else(|| "never".into(), ago)),
+            ("last attempt", ago(fresh.last_try)),
+            ("failed since", fresh.failures.to_string()),
+            (
+                "complete, in time",
+                format!("{} and {} of {}", fresh.received, fresh.on_time, fresh.expected),
+            ),
+        ],
+    )
+}
+
+fn about_line(inspection: &Inspection, now: i64) -> Section {
+    let mut rows =
+        vec![("line", inspection.line.to_string()), ("place", inspection.place.to_string())];
+    let state = match inspection.breaker {
+        BreakerState::Closed => "asked as scheduled",
+        BreakerState::HalfOpen => "answered a probe, is tried again",
+        BreakerState::Open => "does not answer, is only probed",
+    };
+    rows.push(("device", state.into()));
+    if let Some(exchange) = &inspection.exchange {
+        rows.push(("request", hex(&exchange.request)));
+        rows.push(("answer", hex(&exchange.answer)));
+        let ago = (now - exchange.at.0) / 1_000;
+        rows.push(("took", format!("{:.1} ms, {ago} ms ago", millis(exchange.took))));
+        if let Some(failure) = &exchange.failure {
+            rows.push(("failure", failure.to_string()));
+        }
+    }
+    rows.extend(inspection.steps.iter().map(|step| ("decoded", step.clone())));
+    rows.push(("quality", inspection.quality.to_string()));
+    rows.extend(inspection.remarks.iter().map(|remark| ("remark", remark.clone())));
+    let next = match inspection.next {
+        Some(at) => format!("in {:.1} s", millis(at.0 - now).max(0.0) / 1_000.0),
+        None => "when somebody asks".into(),
+    };
+    rows.push(("next attempt", next));
+    section("line", rows)
+}
+
+fn about_links(hub: &Hub) -> Section {
+    let links = hub.links.show(&hub.store, &hub.clock);
+    let rows = links.into_iter().map(|link| {
+        let waiting: u64 = link.pending.iter().map(|pending| pending.commits).sum();
+        (link.name, format!("{}, {waiting} commits wait", link.state))
+    });
+    Section { title: "links".into(), rows: rows.collect() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if pairs.is_empty() { "-".into() } else { pairs.join(" ") }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn millis(micros: i64) -> f64 {
+    micros as f64 / 1_000.0
+}
