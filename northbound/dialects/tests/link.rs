@@ -7,9 +7,9 @@ mod harness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use base::CancellationToken;
+use base::{CancellationToken, Scope};
 use dialects::Phase;
-use harness::{Broker, Gateway, Proxy, Subscriber, Way, spec, status, until};
+use harness::{Broker, Gateway, Message, Proxy, Subscriber, Way, spec, status, until};
 use serde_json::json;
 use wire::Version;
 
@@ -31,6 +31,7 @@ macro_rules! both {
 
 both!(a_change_reaches_a_subscriber, reaches);
 both!(nothing_is_lost_over_cuts, cuts);
+both!(nothing_is_lost_over_restarts, restarts);
 
 async fn reaches(version: Version) {
     let stop = CancellationToken::new();
@@ -150,4 +151,58 @@ async fn cuts(version: Version) {
         heard.on("/state/electrical").iter().map(|s| s["rev"].as_u64().unwrap()).collect();
     assert!(revs.is_sorted(), "a state topic went back: {revs:?}");
     stop.cancel();
+}
+
+/// The broker restarts under load; then the gateway restarts with a backlog.
+async fn restarts(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let mut broker = Broker::start().await;
+    let outside = Scope::new("outside", &stop).0;
+    let subscriber = Subscriber::start(&broker, &outside).await;
+    let link = CancellationToken::new();
+    let watch = gateway.link(spec(broker.port, version), &link);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    for energy in 1..=100 {
+        gateway.report(2300, energy).await;
+    }
+    broker.stop().await;
+    for energy in 101..=200 {
+        gateway.report(2301, energy).await;
+    }
+    broker.resume().await;
+    status(&watch, |s| s.connections > 1 && matches!(s.phase, Phase::Connected { .. })).await;
+    for energy in 201..=300 {
+        gateway.report(2302, energy).await;
+    }
+    let heard = &subscriber.heard;
+    heard.find("300 reports", |all| (energies(all).len() == 300).then_some(())).await;
+
+    link.cancel();
+    status(&watch, |s| s.phase == Phase::Stopped).await;
+    for energy in 301..=400 {
+        gateway.report(2400, energy).await;
+    }
+    let dir = gateway.stop().await;
+    let before = heard.all().len();
+    let stop = CancellationToken::new();
+    let gateway = Gateway::open(dir, &stop, base::Clock::system()).await;
+    assert_eq!(gateway.store.epoch(), 2);
+    gateway.link(spec(broker.port, version), &stop);
+    heard.find("400 reports", |all| (energies(all).len() == 400).then_some(())).await;
+    let after = heard.all().split_off(before);
+    let state = after.iter().position(|m| m.topic.ends_with("/state/electrical")).unwrap();
+    let stream = after.iter().position(|m| !energies(std::slice::from_ref(m)).is_empty()).unwrap();
+    assert_eq!(after[state].json["properties"]["voltage"]["value"], 240.0);
+    assert!(state < stream, "the state comes before what waited");
+    let waited = after.iter().filter(|m| !energies(std::slice::from_ref(m)).is_empty());
+    assert!(waited.clone().all(|m| m.json["hist"] == true), "what waited is historical");
+    assert!(waited.clone().all(|m| m.json["epoch"] == 1), "and keeps its identity");
+    assert!((100..110).contains(&waited.count()), "few come twice");
+    stop.cancel();
+}
+
+fn energies(all: &[Message]) -> BTreeSet<u64> {
+    let stream = all.iter().filter(|m| m.topic.ends_with("/stream"));
+    stream.filter_map(|m| m.json["values"]["electrical/energy"].as_u64()).collect()
 }

@@ -18,7 +18,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use twin::{
-    Change, Entry, Input, Origin, Quality, Receipt, Reported, Submission, TimeBase, Value, What,
+    Change, Entry, Input, Origin, Quality, Receipt, Reported, Submission, TimeBase, Trigger, Value,
+    What,
 };
 use twin_store::{Class, Store};
 
@@ -100,6 +101,10 @@ impl Heard {
         self.0.lock().unwrap().clone()
     }
 
+    pub fn push(&self, message: Message) {
+        self.0.lock().unwrap().push(message);
+    }
+
     /// The payloads whose topic ends like this.
     pub fn on(&self, end: &str) -> Vec<Json> {
         self.all().into_iter().filter(|m| m.topic.ends_with(end)).map(|m| m.json).collect()
@@ -148,7 +153,7 @@ impl Subscriber {
                 let topic = parts.next().unwrap_or_default().to_owned();
                 let json = serde_json::from_str(parts.next().unwrap_or_default());
                 let json = json.unwrap_or(Json::Null);
-                into.0.lock().unwrap().push(Message { topic, retained, json });
+                into.push(Message { topic, retained, json });
             }
         });
         let subscriber = Self { _child: child, heard };
@@ -276,6 +281,14 @@ impl Gateway {
         gateway
     }
 
+    /// Stops everything in flow order and closes the store.
+    pub async fn stop(self) -> Arc<TempDir> {
+        let Self { submissions, scope, dir, store, .. } = self;
+        drop((submissions, store));
+        scope.join().await;
+        dir
+    }
+
     /// Submits and waits until it is durable.
     pub async fn change(&self, origin: Origin, what: What) -> twin::Accepted {
         let (tell, told) = tokio::sync::oneshot::channel();
@@ -284,6 +297,16 @@ impl Gateway {
         let submission = Submission { input: Input::Change(change, None), receipt: Some(receipt) };
         self.submissions.send(submission).await.unwrap();
         told.await.unwrap().unwrap()
+    }
+
+    /// Brings the meter to `shadowed`, so that it takes commands.
+    pub async fn shadow(&self) {
+        for trigger in [Trigger::Configured, Trigger::AssetBound, Trigger::FirstCompletePoll] {
+            let from = self.store.read(|state| state.twins().next().unwrap().life_cycle());
+            let to = from.after(trigger).unwrap();
+            let what = What::Transition { from, to, trigger, detail: None, entanglement: None };
+            self.change(Origin::Keeper, what).await;
+        }
     }
 
     /// The meter reports a voltage in tenths of a volt and an energy. Does not wait for the disk.
