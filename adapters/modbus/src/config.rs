@@ -5,11 +5,13 @@
 
 mod device;
 mod format;
+mod fuzz;
 mod line;
 mod point;
 mod words;
 
 pub use device::{Device, DeviceKeys, Draft, device, implied_name, units};
+pub use fuzz::fuzz_one;
 pub use line::{LineKeys, Rs485Keys, SerialKeys, TimingKeys, TransportKeys, line, transport};
 pub use point::{Notation, PointKeys, codec};
 pub use words::{

@@ -41,15 +41,16 @@ pub(super) fn read(
     let codecs = modbus::Draft::new(&points, found);
     let declaration = declaration(&layers, &points, &codecs, missing, &top, found);
     let Some((keys, place)) = section(&layers, &top, found) else { return Vec::new() };
-    let Some(target) = target(&keys, &place, known, found) else { return Vec::new() };
+    let target = target(&keys, &place, known, found);
     let (transport, timeout) = match &target {
-        Target::Named(name) => {
+        Some(Target::Named(name)) => {
             let line = known.and_then(|known| known.get(name));
             (line.map(|line| &line.spec.transport), line.and_then(|line| line.timeout))
         }
-        Target::Reached(transport) => {
+        Some(Target::Reached(transport)) => {
             (Some(transport), known.and_then(|known| known.reached(transport)?.timeout))
         }
+        None => (None, None),
     };
     let serial = matches!(transport, Some(Transport::Serial(_) | Transport::RtuOverTcp { .. }));
     let units = modbus::units(&keys, serial, &place, found);
@@ -58,10 +59,10 @@ pub(super) fn read(
     for unit in units {
         let twin = twin(&file, stem, many.then_some(unit), &top, found);
         let device = modbus::device(&keys, unit, timeout, &points, &codecs, &place, found);
-        let (Some(twin), Some(device)) = (twin, device) else { break };
-        let file: Arc<str> = source.name().clone();
+        let (Some(target), Some(twin), Some(device)) = (&target, twin, device) else { break };
+        let (file, target) = (source.name().clone(), target.clone());
         let plan = DevicePlan { file, twin, declaration: declaration.clone(), device };
-        drafts.push(Draft { target: target.clone(), plan, place: place.clone(), top: top.clone() });
+        drafts.push(Draft { target, plan, place: place.clone(), top: top.clone() });
     }
     drafts
 }

@@ -3,6 +3,8 @@
 //! Loading reads files and changes nothing: `gatewayctl check` and the daemon's start are the same code. A broken
 //! device file takes only its own device away.
 
+#[cfg(test)]
+mod broken_tests;
 mod device;
 mod devices;
 pub mod file;
@@ -16,6 +18,7 @@ mod shipped_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,5 +115,8 @@ pub fn load_from(places: &Places) -> Loaded {
     let lines = known.cloned().unwrap_or_default();
     let modbus = lines::assemble(&lines, drafts, &mut diagnostics, &mut disabled);
     let plan = gateway.map(|gateway| gateway.plan(modbus));
+    // A profile's mistakes are found by each device that uses it, and said once.
+    let mut said = HashSet::new();
+    diagnostics.retain(|d| said.insert((d.place(), d.key.clone(), d.message.clone())));
     Loaded { plan, diagnostics, disabled }
 }

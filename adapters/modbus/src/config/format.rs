@@ -190,7 +190,7 @@ fn scale(keys: &PointKeys, place: &Place, found: &mut Vec<Diagnostic>) -> Option
     // The shortest text of a double is what the operator wrote, up to 15 digits.
     let mut decimal = |key: &str, said: Option<f64>, absent: Decimal| match said {
         None => Some(absent),
-        Some(number) => match number.to_string().parse::<Decimal>() {
+        Some(number) => match format!("{number:e}").parse::<Decimal>() {
             Ok(decimal) => Some(decimal),
             Err(error) => {
                 found.push(place.error(key, error.to_string()));

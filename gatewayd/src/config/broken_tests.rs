@@ -1,0 +1,119 @@
+//! What is said about broken files, word by word.
+
+use super::tests::Folder;
+
+const GATEWAY: &str = "[gateway]\nname = \"gw-1\"\n\
+    [line.bus-1]\nserial = \"/dev/ttyAMA0\"\nbaud = 9600\n\
+    [line.plc]\ntcp = \"10.0.0.5\"\n";
+
+const SOUND: &str =
+    "[modbus]\ntcp = \"10.0.0.9\"\nunit = 3\n[[point]]\nname = \"a/b\"\naddress = \"holding:1\"\n";
+
+#[test]
+fn a_folder_of_broken_devices() {
+    let folder = Folder::new(&[
+        ("gatewayd.toml", GATEWAY),
+        (
+            "profiles/acme/pump.toml",
+            "status = \"unverified\"\nsource = { title = \"t\", revision = \"r\", page = \"1\" }\n\
+            [[point]]\nname = \"m/s\"\naddress = \"40001\"\nunit = \"rpm\"\n",
+        ),
+        // One that is sound, and several that claim what it has.
+        ("devices.d/a-sound.toml", SOUND),
+        ("devices.d/b-same-unit.toml", SOUND),
+        (
+            "devices.d/c-same-twin.toml",
+            &format!("id = \"a-sound\"\n{}", SOUND.replace("= 3", "= 4")),
+        ),
+        (
+            "devices.d/d-other-baud.toml",
+            &SOUND.replace("tcp = \"10.0.0.9\"", "serial = \"/dev/ttyAMA0\"\nbaud = 19200"),
+        ),
+        // Keys, words and types.
+        (
+            "devices.d/e-keys.toml",
+            "profil = \"acme/pump\"\n[modbus]\nline = \"plc\"\nunit = 300\ntimout = \"1s\"\n\
+            [group.fast]\ninterval = 5\n[[point]]\nname = \"a/b\"\nadress = \"holding:0\"\ntype = \"float\"\nrange = [1]\n",
+        ),
+        // Meaning.
+        (
+            "devices.d/f-meaning.toml",
+            "[modbus]\nline = \"plx\"\nidentity = [\"plate/serial\"]\n\
+            [group.fast]\ninterval = \"1s\"\nmax_age = \"500ms\"\n[group.slow]\non_demand = true\ninterval = \"1s\"\n\
+            [[point]]\nname = \"ab\"\naddress = \"holding:0\"\nunit = \"°C\"\ngroup = \"fats\"\nrange = [5, 1]\n\
+            [[point]]\nname = \"a/c\"\naddress = \"40002\"\nwritable = true\n\
+            [[point]]\nname = \"a/d\"\naddress = \"input:3\"\nwritable = true\ngroup = \"fast\"\n\
+            [[point]]\nname = \"a/d\"\naddress = \"input:4\"\n\
+            [[point]]\nname = \"a/e\"\naddress = \"holding:5\"\nlabels = { x = \"on\" }\ndeadband = -1\ngroup = \"slow\"\n",
+        ),
+        ("devices.d/g-profile.toml", "profile = \"acme/pmup\"\nmodbus = { line = \"plc\" }\n"),
+        // The mistake is in the profile, and is shown there.
+        (
+            "devices.d/h-in-profile.toml",
+            "profile = \"acme/pump\"\nmodbus = { line = \"plc\", unit = 9 }\n",
+        ),
+        (
+            "devices.d/h-the-same.toml",
+            "profile = \"acme/pump\"\nmodbus = { line = \"plc\", unit = 10 }\n",
+        ),
+        ("devices.d/i-nowhere.toml", "[[point]]\nname = \"a/b\"\naddress = \"holding:0\"\n"),
+        ("devices.d/j-syntax.toml", "[modbus\nline = \n[[point]]\nname = \"a/b\n"),
+        ("devices.d/k name.toml", &SOUND.replace("= 3", "= 7")),
+        (
+            "devices.d/l-units.toml",
+            "id = \"m\"\n[modbus]\nline = \"bus-1\"\nunits = \"1-3\"\n\
+            [[point]]\nname = \"a/b\"\naddress = \"holding:0\"\n",
+        ),
+        ("devices.d/.hidden.toml", "not looked at"),
+        ("devices.d/note.txt", "not looked at"),
+    ]);
+    let loaded = folder.load();
+    assert_eq!(loaded.exit_code(), 1);
+    assert_eq!(loaded.plan.as_ref().unwrap().devices().count(), 1, "the sound one runs");
+    assert_eq!(loaded.disabled.len(), 12);
+    insta::assert_snapshot!(folder.shown());
+}
+
+#[test]
+fn a_broken_gatewayd_toml() {
+    let folder = Folder::new(&[(
+        "gatewayd.toml",
+        "[gateway]\nname = \"gw 1\"\n[store]\nflush = \"2min\"\nstretch = \"1s\"\nsamples = \"1MiB\"\nring = \"1B\"\n\
+         [line.a]\ntcp = \"10.0.0.5\"\n[line.b]\ntcp = \"10.0.0.5:502\"\n[line.c]\nserial = \"/dev/ttyUSB0\"\n\
+         baud = 9600\n[line.\"d e\"]\npause = \"1s\"\n[health]\nlisten = \"9464\"\n\
+         [link.cloud]\nurl = \"broker\"\npassword = \"cred:x\"\ncommands = [\"*\"]\nclasses = [\"sample\"]\n",
+    )]);
+    assert_eq!(folder.load().exit_code(), 78);
+    insta::assert_snapshot!(folder.shown());
+}
+
+#[test]
+fn a_gatewayd_toml_of_unknown_words() {
+    let folder = Folder::new(&[(
+        "gatewayd.toml",
+        "[gatway]\nname = \"g\"\n[store]\nflush = 1\nsamples = \"1 megabyte\"\n[line.a]\nprotocol = \"modbuss\"\n\
+         parity = \"evn\"\nstop_bits = 3\n[link.cloud]\npassword = \"hunter2\"\nversion = \"4\"\nwindow = 0\n\
+         [log]\nlevel = \"verbose\"\n[control]\nsocket = 7\n",
+    )]);
+    assert_eq!(folder.load().exit_code(), 78);
+    let shown = folder.shown();
+    assert!(!shown.contains("hunter2"), "a secret is not repeated");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn devices_are_checked_although_gatewayd_toml_is_broken() {
+    let folder = Folder::new(&[
+        ("gatewayd.toml", "[gateway]\nnam = \"g\"\n"),
+        (
+            "devices.d/a.toml",
+            "[modbus]\nline = \"x\"\nunti = 3\n[[point]]\nname = \"a/b\"\naddress = \"holding:1\"\n",
+        ),
+    ]);
+    let shown = folder.shown();
+    assert!(
+        shown.contains("did you mean `name`?") && shown.contains("did you mean `unit`?"),
+        "{shown}"
+    );
+    assert!(!shown.contains("there is no [line.x]"), "nothing is known of the lines: {shown}");
+}
