@@ -27,7 +27,8 @@ struct Locked {
 pub(crate) fn open(spec: &SerialSpec) -> Result<Opened, OpenError> {
     let path = port::resolve(&spec.port, Path::new(port::CLASS))?;
     let shown = path.display();
-    let settings = |settings: Settings| configured(settings, spec);
+    let timeless = port::is_pty(&path);
+    let settings = |settings: Settings| configured(settings, spec, timeless);
     let port = SerialPort::open(&path, settings).map_err(|error| {
         let words: Arc<str> = format!("opening serial port {shown}: {error}").into();
         match error.kind() {
@@ -51,15 +52,16 @@ pub(crate) fn open(spec: &SerialSpec) -> Result<Opened, OpenError> {
         OpenError::Later(format!("flushing serial port {shown}: {error}").into())
     })?;
     port::quicken(&path);
-    let timeless = port::is_pty(&path);
     Ok(Opened { stream: Box::new(Locked { port, _lock: lock }), timeless })
 }
 
-fn configured(mut settings: Settings, spec: &SerialSpec) -> io::Result<Settings> {
+/// `pty`: a pseudo terminal carries whole bytes and refuses a parity bit.
+fn configured(mut settings: Settings, spec: &SerialSpec, pty: bool) -> io::Result<Settings> {
     settings.set_raw();
     settings.set_baud_rate(spec.baud)?;
     settings.set_char_size(CharSize::Bits8);
     settings.set_parity(match spec.parity {
+        _ if pty => serial2_tokio::Parity::None,
         Parity::None => serial2_tokio::Parity::None,
         Parity::Even => serial2_tokio::Parity::Even,
         Parity::Odd => serial2_tokio::Parity::Odd,

@@ -72,13 +72,18 @@ impl Rig {
 
     /// The next report that satisfies this.
     pub(crate) async fn report(&mut self, wanted: impl Fn(&TwinId, &Reported) -> bool) -> Reported {
-        loop {
-            if let Said::Reported(twin, reported, _) = self.said().await
-                && wanted(&twin, &reported)
-            {
-                return reported;
+        let search = async {
+            loop {
+                let said = self.said().await;
+                if let Said::Reported(twin, reported, _) = said
+                    && wanted(&twin, &reported)
+                {
+                    return reported;
+                }
             }
-        }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), search);
+        found.await.expect("the line never says it")
     }
 
     /// The next step of a command.
