@@ -50,7 +50,7 @@ impl Bus {
         };
         let (units, unplug) = (bus.clone(), bus.unplug.clone());
         scope.spawn("bus", async move {
-            let far = AsyncFd::new(far).unwrap();
+            let far = AsyncFd::register(far).unwrap();
             unplug.run_until_cancelled(units.serve(&far)).await;
         });
         bus
