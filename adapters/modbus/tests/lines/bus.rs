@@ -50,7 +50,11 @@ impl Bus {
         };
         let (units, unplug) = (bus.clone(), bus.unplug.clone());
         scope.spawn("bus", async move {
-            let far = AsyncFd::register(far).unwrap();
+            #[expect(
+                deprecated,
+                reason = "its successor is unsafe; this descriptor is owned and stays open"
+            )]
+            let far = AsyncFd::new(far).unwrap();
             unplug.run_until_cancelled(units.serve(&far)).await;
         });
         bus
