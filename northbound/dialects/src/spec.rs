@@ -63,17 +63,26 @@ pub enum SpecError {
 }
 
 impl LinkSpec {
-    /// What a session needs. Reads password and certificates, so that renewed ones are used at the next connection.
+    /// The certificates, read now; `None` where the link speaks without TLS.
     ///
     /// # Errors
     /// They cannot be read.
+    pub fn client(&self) -> Result<Option<tls::Client>, SpecError> {
+        Ok(self.tls.as_ref().map(tls::Client::new).transpose()?)
+    }
+
+    /// What a session needs. Reads the password, so that a new one is used at the next connection.
+    ///
+    /// # Errors
+    /// It cannot be read.
     pub fn options(
         &self,
         credentials: Option<&Path>,
+        tls: Option<tls::Client>,
         offline: Option<Message>,
     ) -> Result<MqttOptions, SpecError> {
         let mut options = MqttOptions::new(&self.host, self.port, self.version, &self.client_id);
-        options.tls = self.tls.as_ref().map(tls::Client::new).transpose()?;
+        options.tls = tls;
         options.username.clone_from(&self.user);
         options.password = self.password.as_ref().map(|p| p.read(credentials)).transpose()?;
         options.keep_alive = self.keep_alive;
@@ -92,7 +101,7 @@ impl LinkSpec {
     }
 }
 
-/// A text in which `*` stands for any characters, `/` included.
+/// A text in which `*` stands for any characters, `/` included, and `?` for any one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Box<str>);
 
@@ -106,19 +115,27 @@ impl Pattern {
     /// Whether `text` is of this pattern.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let Some((head, rest)) = self.0.split_once('*') else { return *self.0 == *text };
-        let Some(mut left) = text.strip_prefix(head) else { return false };
-        let mut parts = rest.split('*').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                return left.ends_with(part);
-            }
-            match left.split_once(part) {
-                Some((_, after)) => left = after,
-                None => return false,
+        let (mut pattern, mut text) = (self.0.as_bytes(), text.as_bytes());
+        // Where to go on when what follows the last star does not match here.
+        let mut again: Option<(&[u8], &[u8])> = None;
+        loop {
+            match (pattern.split_first(), text.split_first()) {
+                (Some((b'*', rest)), _) => {
+                    again = Some((rest, text));
+                    pattern = rest;
+                }
+                (Some((p, pattern_rest)), Some((t, text_rest))) if p == t || *p == b'?' => {
+                    (pattern, text) = (pattern_rest, text_rest);
+                }
+                (None, None) => return true,
+                _ => {
+                    let Some((after_star, from)) = again else { return false };
+                    let Some((_, later)) = from.split_first() else { return false };
+                    again = Some((after_star, later));
+                    (pattern, text) = (after_star, later);
+                }
             }
         }
-        true
     }
 }
 
@@ -151,6 +168,11 @@ mod tests {
             ("meter-*/heating/*", "meter-1/heating/setpoint", true),
             ("meter-*/heating/*", "meter-1/cooling/setpoint", false),
             ("a*a", "a", false),
+            ("a*ab", "aaab", true),
+            ("meter-?", "meter-1", true),
+            ("meter-?", "meter-12", false),
+            ("", "", true),
+            ("", "a", false),
         ] {
             assert_eq!(Pattern::new(pattern).matches(text), is, "{pattern} {text}");
         }

@@ -21,12 +21,24 @@ pub(super) enum Carried {
 pub(super) struct Flight {
     slots: Vec<Option<Carried>>,
     free: Vec<usize>,
+    commits: usize,
+    documents: usize,
 }
 
 impl Flight {
     /// How many are under way.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// How many of them are commits that lanes wait for.
+    pub(super) fn commits(&self) -> usize {
+        self.commits
+    }
+
+    /// How many of them are documents.
+    pub(super) fn documents(&self) -> usize {
+        self.documents
     }
 
     /// The token that the next message gets, if it is taken.
@@ -36,6 +48,8 @@ impl Flight {
 
     /// The message with the token [`Flight::next`] is under way.
     pub(super) fn took_off(&mut self, carried: Carried) {
+        self.commits += usize::from(matches!(carried, Carried::Commit(..)));
+        self.documents += usize::from(matches!(carried, Carried::Document(..)));
         match self.free.pop() {
             Some(slot) => {
                 if let Some(slot) = self.slots.get_mut(slot) {
@@ -51,6 +65,8 @@ impl Flight {
         let slot = usize::try_from(token).ok()?;
         let carried = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
+        self.commits -= usize::from(matches!(carried, Carried::Commit(..)));
+        self.documents -= usize::from(matches!(carried, Carried::Document(..)));
         Some(carried)
     }
 
@@ -61,6 +77,7 @@ impl Flight {
                 *carried = Carried::Loose;
             }
         }
+        self.commits = 0;
     }
 }
 
@@ -79,6 +96,7 @@ mod tests {
         assert_eq!(flight.landed(first), Some(Carried::Loose));
         assert_eq!(flight.landed(first), None);
         assert_eq!((flight.len(), flight.next()), (1, first));
+        assert_eq!((flight.commits(), flight.documents()), (0, 1));
         assert_eq!(flight.landed(99), None);
     }
 }

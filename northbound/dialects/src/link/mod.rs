@@ -64,6 +64,8 @@ pub struct Link {
     /// No lane has a backlog.
     no_backlog: bool,
     bucket: Option<TokenBucket>,
+    /// The certificates and when they were read.
+    tls: Option<(tls::Client, Instant)>,
     window: usize,
     flushed: Instant,
     topic: String,
@@ -117,6 +119,7 @@ impl Link {
             caught_up: false,
             no_backlog: false,
             bucket,
+            tls: None,
             window: 0,
             flushed: Instant::now(),
             topic: String::new(),
@@ -153,6 +156,7 @@ impl Link {
                 }
                 Err(Failure { words, hard }) => {
                     self.trouble(words);
+                    self.tls.take_if(|_| hard);
                     hard
                 }
             };
@@ -167,8 +171,17 @@ impl Link {
         self.enter(Phase::Stopped);
     }
 
-    fn options(&self) -> Result<MqttOptions, SpecError> {
-        self.spec.options(self.around.credentials.as_deref(), self.dialect.offline())
+    /// What to connect with. Certificates are read anew now and then and after a failure of TLS, not at each attempt:
+    /// the system's authorities take milliseconds that the data path would miss.
+    fn options(&mut self) -> Result<MqttOptions, SpecError> {
+        const FRESH: Duration = Duration::from_secs(600);
+        let tls = match self.tls.take().filter(|(_, read)| read.elapsed() < FRESH) {
+            Some(known) => Some(known),
+            None => self.spec.client()?.map(|client| (client, Instant::now())),
+        };
+        let client = tls.as_ref().map(|(client, _)| client.clone());
+        self.tls = tls;
+        self.spec.options(self.around.credentials.as_deref(), client, self.dialect.offline())
     }
 
     fn enter(&mut self, phase: Phase) {

@@ -83,8 +83,8 @@ impl Link {
     }
 
     fn room(&self, session: &Session) -> usize {
-        let limit = self.hold.limit(self.window);
-        session.room().min(limit.saturating_sub(if limit == 1 { self.flight.len() } else { 0 }))
+        let limit = self.hold.limit(self.window).saturating_sub(self.flight.commits());
+        session.room().min(limit)
     }
 
     fn put_loose(&mut self, session: &mut Session) -> bool {
@@ -115,7 +115,7 @@ impl Link {
                     dialect.document(state, twin, document, topic, &mut payload)
                 });
                 if there {
-                    if documents_hold.limit(*window) == 1 && flight.len() > 0 {
+                    if flight.documents() >= documents_hold.limit(*window) {
                         return true;
                     }
                     let message = Publication::new(topic, Qos::AtLeastOnce).retained();

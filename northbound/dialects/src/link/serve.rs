@@ -20,6 +20,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// At most this many events are handled before the lanes are looked at.
 const EVENTS: usize = 256;
 
+/// At most this many answers wait for room in the window; further ones are not given.
+const ANSWERS: usize = 1024;
+
 /// How a connection ended.
 pub(super) enum End {
     /// We were told to stop.
@@ -70,23 +73,10 @@ impl Link {
     }
 
     fn begin(&mut self, session: &mut Session, connected: &Connected) {
-        let resume = self.lanes.connected();
         self.flight = Flight::default();
-        self.batch.clear();
         self.loose.clear();
         self.window = usize::from(connected.window);
-        (self.caught_up, self.no_backlog) = (false, false);
-        if resume.overtaken.is_some() {
-            self.mirror.forget();
-        }
-        let Self { around, mirror, dialect, loose, .. } = self;
-        around.store.read(|state| {
-            mirror.connected(state);
-            loose.extend(dialect.online(state));
-            if let Some((first, last)) = resume.overtaken {
-                loose.extend(dialect.overtaken(state, first, last, "retention"));
-            }
-        });
+        self.resume();
         let since = Boottime(self.around.clock.boottime());
         let alarm = (!connected.retain_available).then(|| {
             "the broker keeps no retained messages: state topics show changes only".into()
@@ -109,6 +99,24 @@ impl Link {
         {
             self.alarm(format!("commands cannot arrive: {}", words(&error)));
         }
+    }
+
+    /// What waited becomes backlog, the live lanes begin now; the documents that the broker may not have come first.
+    fn resume(&mut self) {
+        let resume = self.lanes.connected();
+        self.batch.clear();
+        (self.caught_up, self.no_backlog) = (false, false);
+        if resume.overtaken.is_some() {
+            self.mirror.forget();
+        }
+        let Self { around, mirror, dialect, loose, .. } = self;
+        around.store.read(|state| {
+            mirror.connected(state);
+            loose.extend(dialect.online(state));
+            if let Some((first, last)) = resume.overtaken {
+                loose.extend(dialect.overtaken(state, first, last, "retention"));
+            }
+        });
     }
 
     /// Says goodbye: the broker does not publish our will, so we do.
@@ -170,7 +178,9 @@ impl Link {
     }
 
     fn answer(&mut self, session: &mut Session, reply: Reply) {
-        self.loose.extend(reply.answer);
+        if self.loose.len() < ANSWERS {
+            self.loose.extend(reply.answer);
+        }
         for packet in reply.packets {
             session.acknowledge(packet);
         }
@@ -182,6 +192,8 @@ impl Link {
                 self.lanes.settled(lane, seq);
                 if self.hold.taken() {
                     self.status.send_modify(|status| status.alarm = None);
+                    self.flight.disown_commits();
+                    self.resume();
                 }
                 lane.historical
             }
