@@ -20,11 +20,16 @@ use wire::Version;
 type Plan = Arc<Mutex<Box<dyn FnMut(&Message) -> u8 + Send>>>;
 
 /// A broker that takes what its plan answers with 0 and refuses the rest with the reason that it answers with.
+#[derive(Clone)]
 struct Scripted {
     port: u16,
     taken: Heard,
     plan: Plan,
     most: Arc<Mutex<usize>>,
+    /// Bytes to send as they are.
+    say: Arc<Mutex<Vec<u8>>>,
+    /// Packet ids that the link has acknowledged.
+    acknowledged: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Scripted {
@@ -32,13 +37,19 @@ impl Scripted {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan: Plan = Arc::new(Mutex::new(Box::new(|_| 0)));
-        let broker = Self { port, taken: Heard::default(), plan, most: Arc::new(Mutex::new(0)) };
-        let (taken, plan, most) = (broker.taken.clone(), broker.plan.clone(), broker.most.clone());
+        let broker = Self {
+            port,
+            taken: Heard::default(),
+            plan,
+            most: Arc::default(),
+            say: Arc::default(),
+            acknowledged: Arc::default(),
+        };
+        let of = broker.clone();
         let (stop, inner) = (scope.stop().clone(), scope.clone());
         scope.spawn("broker", async move {
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
-                let serve =
-                    serve(stream, receive_maximum, taken.clone(), plan.clone(), most.clone());
+                let serve = of.clone().serve(stream, receive_maximum);
                 inner.spawn("connection", async move { drop(serve.await) });
             }
         });
@@ -48,61 +59,61 @@ impl Scripted {
     fn plan(&self, plan: impl FnMut(&Message) -> u8 + Send + 'static) {
         *self.plan.lock().unwrap() = Box::new(plan);
     }
-}
 
-async fn serve(
-    mut stream: TcpStream,
-    receive_maximum: u16,
-    taken: Heard,
-    plan: Plan,
-    most: Arc<Mutex<usize>>,
-) -> std::io::Result<()> {
-    let mut unanswered: Vec<(u16, u8)> = Vec::new();
-    loop {
-        // Answers late, so that as many are under way as may be.
-        let next = tokio::time::timeout(Duration::from_millis(5), stream.read_u8()).await;
-        let Ok(first) = next else {
-            for (id, reason) in unanswered.drain(..) {
-                let [high, low] = id.to_be_bytes();
-                stream.write_all(&[0x40, 3, high, low, reason]).await?;
-            }
-            continue;
-        };
-        let (first, mut length, mut shift) = (first?, 0_usize, 0);
+    async fn serve(self, mut stream: TcpStream, receive_maximum: u16) -> std::io::Result<()> {
+        let mut unanswered: Vec<(u16, u8)> = Vec::new();
         loop {
-            let byte = stream.read_u8().await?;
-            length |= usize::from(byte & 127) << shift;
-            shift += 7;
-            if byte < 128 {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await?;
-        match first >> 4 {
-            1 => {
-                let [high, low] = receive_maximum.to_be_bytes();
-                stream.write_all(&[0x20, 6, 0, 0, 3, 0x21, high, low]).await?;
-            }
-            8 => stream.write_all(&[0x90, 4, body[0], body[1], 0, 1]).await?,
-            12 => stream.write_all(&[0xd0, 0]).await?,
-            3 => {
-                let end = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
-                let topic = String::from_utf8(body[2..end].to_vec()).unwrap();
-                let id = u16::from_be_bytes([body[end], body[end + 1]]);
-                let properties = usize::from(body[end + 2]);
-                let payload = &body[end + 3 + properties..];
-                let json = serde_json::from_slice(payload).unwrap_or_default();
-                let message = Message { topic, retained: first & 1 == 1, json };
-                let reason = (plan.lock().unwrap())(&message);
-                if reason == 0 {
-                    taken.push(message);
+            // Answers late, so that as many are under way as may be.
+            let next = tokio::time::timeout(Duration::from_millis(5), stream.read_u8()).await;
+            let Ok(first) = next else {
+                for (id, reason) in unanswered.drain(..) {
+                    let [high, low] = id.to_be_bytes();
+                    stream.write_all(&[0x40, 3, high, low, reason]).await?;
                 }
-                unanswered.push((id, reason));
-                let mut most = most.lock().unwrap();
-                *most = unanswered.len().max(*most);
+                let say = std::mem::take(&mut *self.say.lock().unwrap());
+                stream.write_all(&say).await?;
+                continue;
+            };
+            let (first, mut length, mut shift) = (first?, 0_usize, 0);
+            loop {
+                let byte = stream.read_u8().await?;
+                length |= usize::from(byte & 127) << shift;
+                shift += 7;
+                if byte < 128 {
+                    break;
+                }
             }
-            _ => return Ok(()),
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await?;
+            match first >> 4 {
+                1 => {
+                    let [high, low] = receive_maximum.to_be_bytes();
+                    stream.write_all(&[0x20, 6, 0, 0, 3, 0x21, high, low]).await?;
+                }
+                8 => stream.write_all(&[0x90, 4, body[0], body[1], 0, 1]).await?,
+                4 => {
+                    let id = u16::from_be_bytes([body[0], body[1]]);
+                    self.acknowledged.lock().unwrap().push(id);
+                }
+                12 => stream.write_all(&[0xd0, 0]).await?,
+                3 => {
+                    let end = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+                    let topic = String::from_utf8(body[2..end].to_vec()).unwrap();
+                    let id = u16::from_be_bytes([body[end], body[end + 1]]);
+                    let properties = usize::from(body[end + 2]);
+                    let payload = &body[end + 3 + properties..];
+                    let json = serde_json::from_slice(payload).unwrap_or_default();
+                    let message = Message { topic, retained: first & 1 == 1, json };
+                    let reason = (self.plan.lock().unwrap())(&message);
+                    if reason == 0 {
+                        self.taken.push(message);
+                    }
+                    unanswered.push((id, reason));
+                    let mut most = self.most.lock().unwrap();
+                    *most = unanswered.len().max(*most);
+                }
+                _ => return Ok(()),
+            }
         }
     }
 }
@@ -201,5 +212,69 @@ async fn state_topics_denied_do_not_hold_the_stream() {
         })
         .await;
     status(&scene.watch, |s| s.alarm.is_none()).await;
+    scene.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_command_is_acknowledged_when_it_is_durable_and_not_before() {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    gateway.shadow().await;
+    let broker = Scripted::start(&gateway.scope, 5).await;
+    // This test is the writer.
+    let (submissions, mut queue) = tokio::sync::mpsc::channel(8);
+    let watch = gateway.link_to(spec(broker.port, Version::V5), submissions, &stop);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    let command = |id: u8, key: &str| {
+        let topic = b"gatewayd/plant-7/twins/meter-1/commands";
+        let payload = format!(r#"{{"id":"{key}","property":"heating/setpoint","value":21}}"#);
+        let mut body = vec![0, u8::try_from(topic.len()).unwrap()];
+        body.extend_from_slice(topic);
+        body.extend_from_slice(&[0, id, 0]);
+        body.extend_from_slice(payload.as_bytes());
+        let mut packet = vec![0x32, u8::try_from(body.len()).unwrap()];
+        packet.append(&mut body);
+        packet
+    };
+    broker.say.lock().unwrap().extend(command(7, "c"));
+    let submission = queue.recv().await.unwrap();
+    // A repeat on the way: nothing else is submitted, and it waits for the same disk.
+    broker.say.lock().unwrap().extend(command(8, "c"));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(queue.try_recv().is_err());
+    assert_eq!(*broker.acknowledged.lock().unwrap(), [0; 0], "nothing is durable yet");
+    let accepted = twin::Accepted { seq: twin::Seq(9), known: None, refused: None };
+    submission.receipt.unwrap().tell(Ok(accepted));
+    until("acknowledged", async || *broker.acknowledged.lock().unwrap() == [7, 8]).await;
+
+    // A writer that stopped has promised nothing: the broker keeps the command.
+    broker.say.lock().unwrap().extend(command(9, "d"));
+    let submission = queue.recv().await.unwrap();
+    submission.receipt.unwrap().tell(Err(twin::Refusal::Stopped));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(*broker.acknowledged.lock().unwrap(), [7, 8]);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_kick_is_told_in_words_and_not_answered_with_a_storm() {
+    let scene = Scene::new().await;
+    let connections = Arc::new(Mutex::new(0));
+    let counted = connections.clone();
+    // Session taken over, as soon as the link has said that it is online.
+    let say = scene.broker.say.clone();
+    scene.broker.plan(move |message| {
+        if message.json["online"] == true {
+            *counted.lock().unwrap() += 1;
+            say.lock().unwrap().extend([0xe0, 1, 0x8e]);
+        }
+        0
+    });
+    scene.broker.say.lock().unwrap().extend([0xe0, 1, 0x8e]);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let error = scene.watch.borrow().last_error.clone().unwrap();
+    assert!(error.words.contains("client id"), "{}", error.words);
+    let connections = *connections.lock().unwrap();
+    assert!((1..=3).contains(&connections), "{connections} connections in 2.5 seconds");
     scene.stop.cancel();
 }

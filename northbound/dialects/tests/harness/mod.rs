@@ -328,9 +328,19 @@ impl Gateway {
 
     /// Runs a link to this port until `stop`.
     pub fn link(&self, spec: LinkSpec, stop: &CancellationToken) -> watch::Receiver<LinkStatus> {
+        self.link_to(spec, self.submissions.clone(), stop)
+    }
+
+    /// The same, with commands going to this writer.
+    pub fn link_to(
+        &self,
+        spec: LinkSpec,
+        submissions: mpsc::Sender<Submission>,
+        stop: &CancellationToken,
+    ) -> watch::Receiver<LinkStatus> {
         let around = Surroundings {
             store: self.store.clone(),
-            submissions: self.submissions.clone(),
+            submissions,
             clock: self.clock.clone(),
             credentials: None::<PathBuf>,
         };
