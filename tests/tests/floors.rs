@@ -179,7 +179,7 @@ fn third_party_crates_stay_behind_their_doors() {
 fn the_manifests_were_really_read() {
     let house = imports();
     assert!(house["gatewayd"].contains("twin-store"), "{:?}", house["gatewayd"]);
-    assert!(house["wire"].contains("rumqttc"), "{:?}", house["wire"]);
+    assert!(house["wire"].contains("hyper"), "{:?}", house["wire"]);
     assert!(reach(&house, "gatewayd").contains("rustls"));
 }
 
