@@ -24,22 +24,26 @@ impl Default for LinkOptions {
 /// A link's choice, decided once per twin.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
-    options: LinkOptions,
+    classes: [bool; 3],
+    twins: Vec<String>,
+    strict: bool,
     known: Vec<Option<bool>>,
 }
 
 impl Filter {
     pub(crate) fn new(options: LinkOptions) -> Self {
-        Self { options, known: Vec::new() }
+        let LinkOptions { classes, twins, strict } = options;
+        let classes = Class::ALL.map(|class| classes.contains(&class));
+        Self { classes, twins, strict, known: Vec::new() }
     }
 
     pub(crate) fn strict(&self) -> bool {
-        self.options.strict
+        self.strict
     }
 
     pub(crate) fn classes(&self) -> impl Iterator<Item = Class> + use<> {
-        let options = self.options.classes.clone();
-        Class::ALL.into_iter().filter(move |class| options.contains(class))
+        let classes = self.classes;
+        Class::ALL.into_iter().filter(move |class| classes[*class as usize])
     }
 
     /// Whether the link carries this commit. The payload is not looked at.
@@ -61,7 +65,7 @@ impl Filter {
         let slot = self.known.get_mut(at)?;
         if slot.is_none() {
             let id = state.by_handle(handle)?.id().as_str();
-            let patterns = &self.options.twins;
+            let patterns = &self.twins;
             let wanted = patterns.is_empty()
                 || patterns.iter().any(|p| matches(p.as_bytes(), id.as_bytes()));
             *slot = Some(wanted);

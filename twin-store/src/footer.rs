@@ -79,6 +79,10 @@ impl Summary {
         self.last
     }
 
+    pub(crate) fn first_at(&self) -> Boottime {
+        self.first_at
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -148,26 +148,25 @@ impl Lanes {
         out: &mut Vec<Frame>,
     ) -> Option<LaneId> {
         for of in self.filter.classes().filter(|of| class.is_none_or(|class| class == *of)) {
-            for (number, historical) in self.lanes_of(of, want) {
+            let historical = want == Want::Backlog;
+            self.with(|link| link.tidy(of));
+            let mut at = 0;
+            while let Some(number) = self.nth_lane(of, historical, at) {
                 if self.fill(of, number, limit, out) {
                     return Some(LaneId { class: of, number, historical });
                 }
+                at += 1;
             }
         }
         None
     }
 
-    fn lanes_of(&mut self, class: Class, want: Want) -> Vec<(u32, bool)> {
-        let historical = want == Want::Backlog;
-        self.with(|link| {
-            link.tidy(class);
-            let lanes = link.class(class).iter();
-            lanes
-                .filter(|l| l.end.is_some() == historical)
-                .map(|l| (l.number, historical))
-                .collect()
-        })
-        .unwrap_or_default()
+    fn nth_lane(&mut self, class: Class, historical: bool, n: usize) -> Option<u32> {
+        let nth = |link: &mut Link| {
+            let lanes = link.class(class).iter().filter(|l| l.end.is_some() == historical);
+            lanes.map(|l| l.number).nth(n)
+        };
+        self.with(nth).flatten()
     }
 
     /// Hands out from one lane; says whether there was anything.

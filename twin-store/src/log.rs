@@ -158,6 +158,14 @@ impl Log {
         self.closing.extend(self.active[family.at()].take());
     }
 
+    /// No more frames go into the family's current segment if its first one is older than this boottime.
+    pub(crate) fn close_older(&mut self, family: Family, before: i64) {
+        let old = |a: &Active| !a.summary.is_empty() && a.summary.first_at().0 < before;
+        if self.active[family.at()].as_ref().is_some_and(old) {
+            self.close(family);
+        }
+    }
+
     pub(crate) fn close_all(&mut self) {
         Family::ALL.into_iter().for_each(|family| self.close(family));
     }

@@ -57,7 +57,7 @@ impl Options {
             records: budget(64, 1),
             application: budget(64, 1),
             ring: 4 << 20,
-            snapshot: 16 << 20,
+            snapshot: 8 << 20,
             heartbeat: Duration::from_secs(60),
         }
     }

@@ -17,6 +17,7 @@ use crate::frame::{Frame, Kind};
 use crate::job::seal_found;
 use crate::links::Links;
 use crate::reader::SegmentReader;
+use crate::record;
 use crate::segment::{HEADER, Segment, SegmentHeader, TRAILER, footer_offset};
 use crate::snapshot::{self, Snapshot};
 
@@ -261,6 +262,10 @@ fn fold(
         recovery.replayed += 1;
         match frame.kind {
             Kind::Positions => links.apply(&frame.payload),
+            Kind::Carried if state.by_handle(frame.handle).is_none() => {
+                let carried = record::carried(frame.raw(), frame.seq, frame.epoch);
+                carried.iter().for_each(|commit| state.apply(commit));
+            }
             Kind::Carried => {}
             _ => {
                 let Some(commit) = frame.commit(state) else {

@@ -2,12 +2,16 @@
 //!
 //! Nothing goes that a snapshot has not passed: of the two that are kept, the older one decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use twin::{GapCause, Seq};
 
 use crate::core::Core;
+use crate::frame::{self, Class, Kind};
 use crate::maintenance::micros;
+use crate::reader::SegmentReader;
+use crate::record;
 use crate::segment::{Family, Segment};
 use crate::shared::Inner;
 
@@ -15,6 +19,11 @@ impl Core {
     /// Drops what is over its budget.
     pub(crate) fn retain(&mut self, inner: &mut Inner) {
         for family in Family::ALL {
+            if let Some(age) = self.shared.options.budget(family).age {
+                // A segment that is never full would never grow old.
+                let before = self.now().boottime.0.saturating_sub(micros(age) / 8);
+                self.log.close_older(family, before);
+            }
             while let Some(oldest) = self.outlived(inner, family) {
                 if oldest.last() > self.passed() {
                     self.snapshot_due = true;
@@ -66,6 +75,9 @@ impl Core {
     }
 
     fn drop_segment(&mut self, inner: &mut Inner, segment: &Arc<Segment>) {
+        if segment.header.family == Family::Records {
+            self.carry(inner, segment);
+        }
         self.removing.push(segment.name.clone());
         self.forget_segment(inner, segment);
     }
@@ -78,6 +90,29 @@ impl Core {
         let floor = &mut inner.catalog.floors[segment.header.family.at()];
         *floor = (*floor).max(last);
         self.dropped.push((first, last));
+    }
+
+    /// Repeats the descriptions that a segment has, of twins that are still there: what is kept needs them.
+    fn carry(&mut self, inner: &mut Inner, segment: &Arc<Segment>) {
+        let Ok(file) = self.shared.disk.open(&segment.name) else { return };
+        let mut reader = SegmentReader::new(segment.clone(), file);
+        let mut handles = BTreeSet::new();
+        while let Ok(Some(whole)) = reader.next(segment.end()) {
+            if let Some((Kind::Described | Kind::Carried, _)) = whole.header.known() {
+                handles.insert(whole.header.handle);
+            }
+        }
+        for handle in handles {
+            let Some(twin) = inner.state.by_handle(handle) else { continue };
+            let mut bytes = Vec::new();
+            let seq = inner.head.next();
+            let start = frame::begin(&mut bytes, seq, self.now().boottime, handle);
+            record::put_carried(&mut bytes, twin.id(), twin.description());
+            frame::finish(&mut bytes, start, Kind::Carried, Class::Record);
+            if self.write_record(inner, seq, &mut bytes, Family::Records).is_err() {
+                tracing::error!("cannot repeat a description before its segment goes");
+            }
+        }
     }
 
     /// Records what was dropped. Apart from dropping, which may happen while a record is being written.

@@ -9,6 +9,8 @@ pub(crate) mod description;
 pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod gateway;
+#[cfg_attr(not(test), expect(dead_code, reason = "the format has it before it has a user"))]
+pub(crate) mod keyspace;
 pub(crate) mod reported;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ pub(crate) mod value;
 use std::sync::Arc;
 
 use twin::{
-    Body, Boottime, CommandId, Commit, Description, Handle, LifeCycle, Reason, TwinId, What,
+    Body, Boottime, CommandId, Commit, Description, Handle, LifeCycle, Origin, Reason, TwinId, What,
 };
 
 use self::common::{put_origin, take_origin};
@@ -153,6 +155,11 @@ pub(crate) fn take(raw: Raw<'_>, known: Option<(&TwinId, &Description)>) -> Opti
     Some(Body::Twin { handle, twin: id, origin, what })
 }
 
+/// The commit that a carried description stands for, where its twin is not known otherwise.
+pub(crate) fn carried(raw: Raw<'_>, seq: twin::Seq, epoch: u32) -> Option<Commit> {
+    commit(Raw { kind: Kind::Described, ..raw }, seq, epoch, None)
+}
+
 fn take_what<'a>(
     kind: Kind,
     take: &mut Take<'a>,
@@ -181,6 +188,13 @@ fn take_what<'a>(
         Kind::Purged => What::Purged,
         _ => return None,
     })
+}
+
+/// Puts a description once more, so that segments which need it can be read without the one that had it.
+pub(crate) fn put_carried(out: &mut Vec<u8>, id: &TwinId, description: &Description) {
+    put_origin(out, &Origin::Keeper);
+    out.put_text(id.as_str());
+    description::put(out, description);
 }
 
 /// Whether a commit of this origin and kind may be made by somebody outside the store.

@@ -105,6 +105,27 @@ fn a_failed_sync_is_answered_by_a_new_segment() {
     assert!(log.contains_key(&told) && log.contains_key(&Seq(told.0 - 1)));
 }
 
+/// The daemon dies after a sync failed: its pages read back well and are on no disk. The next life sees what they say, so it
+/// must not rely on them before it has written them once more.
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again_by_the_next_life() {
+    let disk = Sim::default();
+    let mut life = begin(&disk, 1);
+    life.core.accept(&mut vec![relation(1), reading(1)]);
+    disk.fail(Faults { sync_fails_in: Some(0), ..Faults::default() });
+    drop(life.core.begin_job(true).unwrap().run());
+    disk.fail(Faults { sync_fails_in: Some(0), ..Faults::default() });
+    drop(life.core.begin_job(true).map(crate::job::Job::run));
+    disk.fail(Faults::default());
+    drop(life);
+    let (next, _) = Life::begin(disk.clone(), options(false), 1, 2);
+    let seen = read_all(&next);
+    drop(next);
+    let (last, _) = Life::begin(disk.image().crash(Survival::Nothing), options(false), 2, 3);
+    let log = read_all(&last);
+    assert!(seen.keys().all(|seq| log.contains_key(seq)), "{:?} of {:?}", log.keys(), seen.keys());
+}
+
 #[test]
 fn a_full_disk_drops_old_samples_then_keeps_going_in_memory_and_says_so_once() {
     let disk = Sim::default();

@@ -3,5 +3,8 @@
 mod check;
 mod crash;
 mod faults;
+mod golden;
+mod keeping;
 mod model;
 mod sim;
+mod time;

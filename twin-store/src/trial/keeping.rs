@@ -1,0 +1,210 @@
+//! Retention, filters and positions: what goes, who is told, and what is not written.
+
+use std::time::Duration;
+
+use twin::{Boottime, Change, Entry, Handle, Origin, Quality, Reported, Seq, Submission, TimeBase};
+use twin::{Relationship, Value, What};
+
+use super::check::{gaps, read_all};
+use super::model::{Life, TWINS, options};
+use super::sim::{Sim, Survival};
+use crate::filter::LinkOptions;
+use crate::frame::Class;
+use crate::lanes::{Limit, Want};
+use crate::options::Budget;
+
+const ALL: Limit = Limit { frames: 10_000, bytes: usize::MAX };
+
+fn reading(twin: &str, value: u64) -> Submission {
+    let value = Value::Text(format!("{value:0100}").into());
+    let entry = Entry { index: 2, quality: Quality::GOOD, value: Some(value), offset: 0 };
+    let reported = Reported {
+        revision: 1,
+        group: 0,
+        source: TimeBase::gateway(Boottime(0)),
+        server: None,
+        command: None,
+        continued: false,
+        entries: vec![entry],
+    };
+    let what = What::Reported(reported);
+    Submission::change(Change { twin: twin.parse().unwrap(), origin: Origin::Asset, what })
+}
+
+fn relation(n: u64) -> Submission {
+    let target = format!("{n:0200}").into();
+    let what = What::Related(Relationship { name: "feeds".parse().unwrap(), target });
+    let twin = TWINS[0].parse().unwrap();
+    Submission::change(Change { twin, origin: Origin::Configuration, what })
+}
+
+fn work(life: &mut Life) {
+    life.hand.advance(Duration::from_secs(20));
+    life.core.tick();
+    while let Some(job) = life.core.begin_job(false) {
+        let done = job.run();
+        life.core.finish_job(done);
+    }
+}
+
+fn begin(budget: u64) -> Life {
+    let mut options = options(true);
+    let segment = 2 << 10;
+    options.samples = Budget { bytes: budget, age: None, segment };
+    options.records = Budget { bytes: budget, age: None, segment };
+    let (mut life, _) = Life::begin(Sim::default(), options, 1, 1);
+    life.found();
+    life
+}
+
+#[test]
+fn retention_drops_the_oldest_says_so_and_overtakes_lanes_openly() {
+    let mut life = begin(10 << 10);
+    life.lanes.disconnected();
+    for n in 0..600 {
+        life.core.accept(&mut vec![reading(TWINS[0], n), reading(TWINS[1], n)]);
+        if n % 10 == 0 {
+            work(&mut life);
+        }
+    }
+    work(&mut life);
+    let statistics = life.store.statistics();
+    let (_, bytes, _) = statistics.families[0];
+    assert!(statistics.counters.dropped_segments > 5 && bytes < 16 << 10, "{statistics:?}");
+    let log = read_all(&life);
+    let gaps = gaps(&life, &log);
+    let resume = life.lanes.connected();
+    let (first, last) = resume.overtaken.unwrap();
+    assert!(gaps.iter().any(|(_, b)| *b == last), "{gaps:?} {last:?}");
+    assert!(first < last && resume.changed.len() == TWINS.len(), "a snapshot of all twins");
+    let mut out = Vec::new();
+    while life.lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out).is_some() {}
+    assert!(out.iter().all(|f| f.seq > last) && !out.is_empty());
+
+    // What was dropped stays dropped and known, over a crash and the loss of every snapshot.
+    let kept: Vec<Seq> = log.keys().copied().collect();
+    let (next, _) = {
+        let disk = life.disk.image().crash(Survival::Everything);
+        for name in crate::disk::Disk::list(&disk).unwrap() {
+            if name.ends_with(".snap") {
+                crate::disk::Disk::remove(&disk, &name).unwrap();
+            }
+        }
+        Life::begin(disk, options(true), 1, 2)
+    };
+    let log = read_all(&next);
+    assert!(kept.iter().all(|seq| log.contains_key(seq)));
+    let latest = next.store.read(|s| s.by_handle(Handle(1)).and_then(|t| t.reading(2).cloned()));
+    let value = latest.and_then(|r| r.value);
+    assert_eq!(value, Some(Value::Text(format!("{:0100}", 599).into())), "descriptions are kept");
+}
+
+#[test]
+fn descriptions_outlive_the_segment_that_had_them() {
+    let mut life = begin(6 << 10);
+    for n in 0..300 {
+        life.core.accept(&mut vec![relation(n), reading(TWINS[1], n)]);
+        if n % 5 == 0 {
+            work(&mut life);
+        }
+    }
+    work(&mut life);
+    let log = read_all(&life);
+    let first_described = log.values().find(|f| f.kind == crate::Kind::Described);
+    assert!(first_described.is_none(), "retention dropped where the twins were described");
+    let disk = life.disk.image().crash(Survival::Everything);
+    for name in crate::disk::Disk::list(&disk).unwrap() {
+        if name.ends_with(".snap") {
+            crate::disk::Disk::remove(&disk, &name).unwrap();
+        }
+    }
+    let (next, _) = Life::begin(disk, options(true), 1, 2);
+    let twins = next.store.read(|s| s.twins().map(|t| t.id().to_string()).collect::<Vec<_>>());
+    assert_eq!(twins, TWINS);
+    let latest = next.store.read(|s| s.by_handle(Handle(2)).unwrap().reading(2).cloned());
+    assert_eq!(latest.unwrap().value, Some(Value::Text(format!("{:0100}", 299).into())));
+}
+
+#[test]
+fn old_commits_go_by_their_age() {
+    let mut life = begin(1 << 20);
+    for n in 0..50 {
+        life.core.accept(&mut vec![reading(TWINS[0], n)]);
+    }
+    work(&mut life);
+    let before = read_all(&life).len();
+    let mut options = options(true);
+    options.samples.age = Some(Duration::from_secs(3_600));
+    let disk = life.disk.image().crash(Survival::Everything);
+    let (mut next, _) = Life::begin(disk, options, 1, 2);
+    next.hand.advance(Duration::from_secs(7_200));
+    for n in 0..4 {
+        next.core.accept(&mut vec![reading(TWINS[0], 100 + n)]);
+        work(&mut next);
+    }
+    let after = read_all(&next);
+    assert!(after.len() < before, "{} of {before}", after.len());
+    assert!(!gaps(&next, &after).is_empty());
+}
+
+#[test]
+fn a_link_gets_what_it_asked_for_and_nothing_else() {
+    let mut life = begin(1 << 20);
+    let one = LinkOptions {
+        classes: vec![Class::Sample],
+        twins: vec!["f*".to_owned()],
+        ..LinkOptions::default()
+    };
+    let mut lanes = life.store.link(&"narrow".parse().unwrap(), one);
+    assert!(lanes.connected().first);
+    for n in 0..200 {
+        life.core.accept(&mut vec![reading(TWINS[0], n), reading(TWINS[1], n), relation(n)]);
+    }
+    let mut out = Vec::new();
+    while lanes.next(Want::Live, None, ALL, &mut out).is_some() {}
+    assert_eq!(out.len(), 200, "from memory and from disk");
+    let fan = life.store.read(|s| s.twin(&TWINS[1].parse().unwrap()).unwrap().handle());
+    assert!(out.iter().all(|f| f.handle == fan && f.class == Class::Sample));
+    assert!(out.is_sorted_by_key(|f| f.seq));
+}
+
+#[test]
+fn positions_are_written_only_when_something_was_settled() {
+    let mut life = begin(1 << 20);
+    let mut out = Vec::new();
+    while let Some(lane) = life.lanes.next(Want::Live, None, ALL, &mut out) {
+        out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+    }
+    work(&mut life);
+    let head = life.store.head();
+    for _ in 0..20 {
+        assert!(life.lanes.next(Want::Live, None, ALL, &mut out).is_none());
+        work(&mut life);
+    }
+    assert_eq!(life.store.head(), head, "an idle gateway writes nothing");
+    life.core.accept(&mut vec![reading(TWINS[0], 1)]);
+    let lane = life.lanes.next(Want::Live, None, ALL, &mut out).unwrap();
+    work(&mut life);
+    assert_eq!(life.store.head(), Seq(head.0 + 1), "handed out is not settled");
+    out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+    work(&mut life);
+    assert_eq!(life.store.head(), Seq(head.0 + 2), "one record of positions");
+}
+
+#[test]
+fn an_operator_may_give_up_a_backlog() {
+    let mut life = begin(1 << 20);
+    life.lanes.disconnected();
+    for n in 0..50 {
+        life.core.accept(&mut vec![reading(TWINS[0], n)]);
+    }
+    life.lanes.connected();
+    let name = "north".parse().unwrap();
+    let to = Seq(life.store.head().0 - 4);
+    life.store.skip(&name, Some(Class::Sample), to);
+    let mut out = Vec::new();
+    while life.lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out).is_some() {}
+    assert_eq!(out.first().map(|f| f.seq), Some(to));
+    life.store.forget_link(&name);
+    assert!(life.lanes.next(Want::Live, None, ALL, &mut out).is_none());
+}
