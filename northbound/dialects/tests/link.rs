@@ -5,12 +5,14 @@
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base::{CancellationToken, Scope};
-use dialects::Phase;
+use dialects::{LinkSpec, Phase};
 use harness::{Broker, Gateway, Message, Proxy, Subscriber, Way, spec, status, until};
 use serde_json::json;
+use twin::{Boottime, Origin, TimeBase, What};
 use wire::Version;
 
 /// Runs a test in both versions.
@@ -32,6 +34,7 @@ macro_rules! both {
 both!(a_change_reaches_a_subscriber, reaches);
 both!(nothing_is_lost_over_cuts, cuts);
 both!(nothing_is_lost_over_restarts, restarts);
+both!(alarms_and_what_is_live_pass_what_waited, priorities);
 
 async fn reaches(version: Version) {
     let stop = CancellationToken::new();
@@ -205,4 +208,75 @@ async fn restarts(version: Version) {
 fn energies(all: &[Message]) -> BTreeSet<u64> {
     let stream = all.iter().filter(|m| m.topic.ends_with("/stream"));
     stream.filter_map(|m| m.json["values"]["electrical/energy"].as_u64()).collect()
+}
+
+/// With a backlog at a set rate, alarms and what is live go first; `order = "strict"` keeps the order instead.
+async fn priorities(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let broker = Broker::start().await;
+    let subscriber = Subscriber::start(&broker, &gateway.scope).await;
+    let slow = || LinkSpec { backlog_rate: Some(200), ..spec(broker.port, version) };
+    let strict = || LinkSpec {
+        name: "strict".parse().unwrap(),
+        client_id: "strict".into(),
+        prefix: "strict".into(),
+        strict: true,
+        ..spec(broker.port, version)
+    };
+    for spec in [slow(), strict()] {
+        let first = CancellationToken::new();
+        let watch = gateway.link(spec, &first);
+        status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+        first.cancel();
+        status(&watch, |s| s.phase == Phase::Stopped).await;
+    }
+    for energy in 1..=400 {
+        gateway.report(2300, energy).await;
+    }
+    let event = twin::Event {
+        index: 6,
+        instance: Arc::from([1]),
+        severity: 900,
+        state: twin::ConditionState::default(),
+        occurred: TimeBase::gateway(Boottime(gateway.clock.boottime())),
+        text: "too hot".into(),
+        fields: None,
+    };
+    gateway.change(Origin::Asset, What::Event(event)).await;
+    let watch = gateway.link(slow(), &stop);
+    gateway.link(strict(), &stop);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    let began = Instant::now();
+    gateway.report(2400, 401).await;
+    let heard = &subscriber.heard;
+    let of = |prefix: &'static str| move |m: &&Message| m.topic.starts_with(prefix);
+    heard
+        .find("all by the slow link", |all| {
+            let all: Vec<Message> = all.iter().filter(of("gatewayd/")).cloned().collect();
+            (energies(&all).len() == 401).then_some(())
+        })
+        .await;
+    assert!(began.elapsed() > Duration::from_millis(1500), "400 at 200 a second");
+    let all = heard.all();
+    let slow: Vec<&Message> = all.iter().filter(of("gatewayd/")).collect();
+    let at = |found: &dyn Fn(&Message) -> bool| slow.iter().position(|m| found(m)).unwrap();
+    let alarm = at(&|m| m.topic.ends_with("/events"));
+    let live = at(&|m| m.json["values"]["electrical/energy"] == 401);
+    let last = at(&|m| m.json["values"]["electrical/energy"] == 400);
+    assert!(alarm + 100 < last, "the alarm passes the readings: {alarm}, {last}");
+    assert!(live + 100 < last, "what is live passes what waited: {live}, {last}");
+    assert_eq!(slow[alarm].json["hist"], true);
+    heard
+        .find("all by the strict link", |all| {
+            let all: Vec<Message> = all.iter().filter(of("strict/")).cloned().collect();
+            (energies(&all).len() == 401).then_some(())
+        })
+        .await;
+    let all = heard.all();
+    let strict = all.iter().filter(of("strict/"));
+    let order: Vec<u64> =
+        strict.filter_map(|m| m.json["values"]["electrical/energy"].as_u64()).collect();
+    assert!(order.is_sorted(), "{order:?}");
+    stop.cancel();
 }
