@@ -350,3 +350,62 @@ impl<'a> Indexes<'a> {
         u16::try_from(index).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use twin::{Access, IntKind, Kind, Point, PointSpec, Report, Value, ValueType};
+
+    use super::*;
+
+    #[test]
+    fn a_register_value_takes_its_width_and_little_more() {
+        let mut d = Description::default();
+        let point = PointSpec {
+            feature: "f".parse().unwrap(),
+            name: "p".parse().unwrap(),
+            kind: Kind::State,
+            value_type: ValueType::Int(IntKind::U16),
+            unit: None,
+            range: None,
+            labels: Arc::new([]),
+            title: None,
+            semantics: Arc::new([]),
+            group: 0,
+            access: Access::default(),
+            report: Report::Change,
+        };
+        d.points =
+            std::iter::repeat_n(Point { spec: point, feature: 0, retired: false }, 98).collect();
+        let entry = |index| Entry {
+            index,
+            quality: Quality::GOOD,
+            value: Some(Value::Unsigned(7)),
+            offset: 0,
+        };
+        let source = TimeBase::gateway(Boottime(1_000_000));
+        let mut reported = Reported {
+            revision: 1,
+            group: 0,
+            source,
+            server: None,
+            command: None,
+            continued: false,
+            entries: (0..98).map(entry).collect(),
+        };
+        let mut bytes = Vec::new();
+        put(&mut bytes, Boottime(1_000_900), &d, &Origin::Asset, &reported);
+        assert_eq!(bytes.len(), 1 + 1 + 1 + 2 + 2 + 1 + 1 + 13 + 2 * 98);
+        reported.entries = vec![entry(3), entry(97)];
+        bytes.clear();
+        put(&mut bytes, Boottime(1_000_900), &d, &Origin::Asset, &reported);
+        assert_eq!(
+            bytes.len(),
+            1 + 1 + 1 + 2 + 1 + 2 + 2 * 2,
+            "two of many are not a bitmap of all"
+        );
+        let view = view(Take(&bytes), Boottime(1_000_900), &d).unwrap();
+        assert_eq!(view.iter().map(|e| e.index).collect::<Vec<_>>(), [3, 97]);
+    }
+}
