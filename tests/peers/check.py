@@ -8,6 +8,7 @@
      "sinks": {"north": "north.jsonl"},              logs of sink.py, by link
      "twins": {"plc/1": "meter-1"},                  line/unit -> twin
      "points": {"served": "test/served", "clock": "test/clock", "fill": "fill/r{address}"},
+                                                     or served by twin: {"point", "mean", "rate"}
      "kills": [123.4, 130.0],                        when the gateway was killed, CLOCK_MONOTONIC s
      "grace": 0.5}                                   what was served this long before a kill may be under way
 
@@ -43,7 +44,7 @@ class Check:
         self.kills = sorted(case.get("kills", []))
         self.grace = case.get("grace", 0.5)
         points = case["points"]
-        self.served_key, self.clock_key = points["served"], points.get("clock")
+        self.served_point, self.clock_key = points["served"], points.get("clock")
         fill = points.get("fill")
         self.fill = re.compile(re.escape(fill).replace(r"\{address\}", r"(\d+)")) if fill else None
         self.units = {twin: int(place.rsplit("/", 1)[1]) for place, twin in case["twins"].items()}
@@ -93,7 +94,7 @@ class Check:
             if before and identity <= before:
                 self.problem("disorder", f"{link}: {twin} {lane} {identity} after {before}")
             last[twin, lane] = max(identity, before or identity)
-            number = values.get(self.served_key)
+            number = self.number(twin, values)
             if number is None:
                 continue  # a bad reading, or a group without the number
             self.judge_values(link, twin, number, values, truth[twin])
@@ -110,6 +111,14 @@ class Check:
             counts["live_delay_ms"] = {"p50": round(delays[len(delays) // 2] * 1e3, 2),
                                        "p99": round(delays[len(delays) * 99 // 100] * 1e3, 2)}
         return got, seen, counts
+
+    def number(self, twin, values):
+        """The number that the reading carries, if it has one."""
+        how = self.served_point
+        if isinstance(how, str):
+            return values.get(how)
+        value = values.get(how[twin]["point"])
+        return None if value is None else round((value - how[twin]["mean"]) / how[twin]["rate"])
 
     def judge_values(self, link, twin, number, values, truth):
         if number not in truth:

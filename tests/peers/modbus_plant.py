@@ -13,9 +13,10 @@ The plan names the lines, the units on them and their points:
 joins it to the path with `.far` that the plant opens). A unit that is not listed is `silent`, or
 answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`.
 
-A point lies in the holding and the input registers alike, high word first:
+A point lies in the holding and the input registers alike, high word first unless "order" is "CDAB":
 
-    {"at": 0, "type": "u32", "kind": "served"}              how often a read covered this point
+    {"at": 0, "type": "u32", "kind": "served"}              how often a read covered this point,
+                                                            or "mean" + "rate" times that
     {"at": 2, "type": "u32", "kind": "clock"}               ms since the plant began
     {"at": 4, "type": "f32", "kind": "wave", "mean": 230, "swing": 3, "period": 7}
     {"at": 6, "type": "u32", "kind": "ramp", "value": 1200, "rate": 0.5}      grows by rate per second
@@ -45,7 +46,7 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-REGISTERS = 1000
+REGISTERS = 8000
 FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f", "u64": ">Q", "f64": ">d"}
 BEGIN = time.monotonic()
 
@@ -62,7 +63,8 @@ def words(point, value):
         if point["type"][0] == "u":
             number %= 1 << (8 * size)
         data = struct.pack(FORMATS[point["type"]], number)
-    return struct.unpack(f">{len(data) // 2}H", data)
+    registers = struct.unpack(f">{len(data) // 2}H", data)
+    return registers[::-1] if point.get("order") == "CDAB" else registers
 
 
 class Unit:
@@ -114,7 +116,8 @@ class Unit:
         for point in self.points:
             kind, at = point["kind"], point["at"]
             if kind == "served":
-                put(registers, at, words(point, self.served))
+                value = point.get("mean", 0) + point.get("rate", 1) * self.served
+                put(registers, at, words(point, value))
             elif kind == "clock":
                 put(registers, at, words(point, clock))
             elif kind == "wave":
