@@ -20,6 +20,8 @@ pub struct Presence<'a> {
     pub reached: bool,
     /// When it entered its present state, or the daemon started, whichever is later.
     pub entered: Boottime,
+    /// When it was last without an asset, or the daemon started: what was heard since is of the asset it has.
+    pub alone: Boottime,
     /// What was heard of its groups.
     pub fresh: &'a [Fresh],
 }
@@ -37,8 +39,14 @@ pub fn trigger(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> Option<Tr
         LifeCycle::Bound | LifeCycle::Shadowed | LifeCycle::OutOfSync if given_up(twin) => {
             Some(Trigger::AssetUnbound)
         }
-        LifeCycle::OutOfSync => complete(twin, presence, now).then_some(Trigger::FirstCompletePoll),
-        LifeCycle::Bound if complete(twin, presence, now) => Some(Trigger::FirstCompletePoll),
+        LifeCycle::OutOfSync if complete(twin, presence, presence.entered, now) => {
+            Some(Trigger::FirstCompletePoll)
+        }
+        LifeCycle::OutOfSync => None,
+        // The very answer that bound it counts: a slow group would otherwise hold it back for its whole interval.
+        LifeCycle::Bound if complete(twin, presence, presence.alone, now) => {
+            Some(Trigger::FirstCompletePoll)
+        }
         LifeCycle::Bound | LifeCycle::Shadowed => {
             silent(twin, presence, now).then_some(Trigger::Silence)
         }
@@ -63,12 +71,12 @@ fn last(presence: &Presence<'_>, group: u16) -> Option<Boottime> {
     presence.fresh.iter().find(|f| f.group == group).and_then(|f| f.last)
 }
 
-/// Every periodic group was acquired since the state was entered, and none is older than it may be.
-fn complete(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> bool {
+/// Every periodic group was acquired since `from`, and none is older than it may be.
+fn complete(twin: &Twin, presence: &Presence<'_>, from: Boottime, now: Boottime) -> bool {
     presence.reached
         && periodic(twin).all(|(group, max_age)| {
             last(presence, group).is_some_and(|at| {
-                at >= presence.entered && (max_age == 0 || now.0 - at.0 <= max_age)
+                at >= from && (max_age == 0 || now.0 - at.0 <= max_age)
             })
         })
 }
@@ -129,8 +137,13 @@ mod tests {
             Fresh { group: 0, last: fast.map(Boottime) },
             Fresh { group: 1, last: slow.map(Boottime) },
         ];
-        let presence =
-            Presence { configured: true, reached: true, entered: Boottime(entered), fresh: &fresh };
+        let presence = Presence {
+            configured: true,
+            reached: true,
+            entered: Boottime(entered),
+            alone: Boottime(entered),
+            fresh: &fresh,
+        };
         trigger(twin, &presence, Boottime(now))
     }
 
@@ -144,7 +157,20 @@ mod tests {
         assert_eq!(
             at(&bound, 2 * S, Some(S), Some(3 * S), 3 * S),
             None,
-            "read before it was bound"
+            "read when it was without an asset"
+        );
+        let fresh = [0, 1].map(|group| Fresh { group, last: Some(Boottime(S)) });
+        let presence = Presence {
+            configured: true,
+            reached: true,
+            entered: Boottime(2 * S),
+            alone: Boottime(0),
+            fresh: &fresh,
+        };
+        assert_eq!(
+            trigger(&bound, &presence, Boottime(3 * S)),
+            Some(FirstCompletePoll),
+            "the answers that bound it count"
         );
     }
 
@@ -191,6 +217,7 @@ mod tests {
                         configured: bits & 1 != 0,
                         reached: bits & 2 != 0,
                         entered: Boottime(0),
+                        alone: Boottime(0),
                         fresh: &fresh,
                     };
                     let now = Boottime(if bits & 8 != 0 { 100 * S } else { S });
@@ -209,8 +236,13 @@ mod tests {
     #[test]
     fn a_twin_that_nobody_configures_is_done() {
         let shadowed = twin(&[Configured, AssetBound, FirstCompletePoll]);
-        let presence =
-            Presence { configured: false, reached: true, entered: Boottime(0), fresh: &[] };
+        let presence = Presence {
+            configured: false,
+            reached: true,
+            entered: Boottime(0),
+            alone: Boottime(0),
+            fresh: &[],
+        };
         assert_eq!(trigger(&shadowed, &presence, Boottime(0)), Some(Stopped));
         let done = twin(&[Configured, Stopped]);
         assert_eq!(trigger(&done, &presence, Boottime(0)), None);

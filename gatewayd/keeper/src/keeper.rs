@@ -30,6 +30,8 @@ pub struct Keeper {
     began: Boottime,
     /// When each twin entered its present state, as far as this run saw it.
     entered: BTreeMap<Handle, Boottime>,
+    /// When each twin was last without an asset, as far as this run saw it.
+    alone: BTreeMap<Handle, Boottime>,
     /// Transitions submitted and not yet committed, by the commit since which the twin stands where it stood.
     decided: BTreeMap<Handle, Seq>,
     /// Commands that were open when this run began and have not been taken up again.
@@ -60,6 +62,7 @@ impl Keeper {
             clock,
             began,
             entered: BTreeMap::new(),
+            alone: BTreeMap::new(),
             decided: BTreeMap::new(),
             inherited: BTreeSet::new(),
             read_back: BTreeSet::new(),
@@ -121,8 +124,11 @@ impl Keeper {
     async fn follow(&mut self, commit: &Commit) {
         let Body::Twin { handle, twin, what, .. } = &commit.body else { return };
         match what {
-            What::Transition { .. } => {
+            What::Transition { trigger, .. } => {
                 self.entered.insert(*handle, commit.at);
+                if matches!(trigger, Trigger::AssetUnbound | Trigger::Stopped) {
+                    self.alone.insert(*handle, commit.at);
+                }
                 self.decided.remove(handle);
             }
             What::Command(command) => {
@@ -149,7 +155,8 @@ impl Keeper {
     /// Transitions and command endings that time brings.
     fn due(&mut self, now: Moment) -> Vec<Change> {
         let configured = self.configured.borrow().clone();
-        let (entered, began, decided) = (&self.entered, self.began, &mut self.decided);
+        let (entered, alone) = (&self.entered, &self.alone);
+        let (began, decided) = (self.began, &mut self.decided);
         let (heard, read_back) = (heard(&self.store), &self.read_back);
         self.store.read(|state| {
             let mut due = Vec::new();
@@ -159,6 +166,7 @@ impl Keeper {
                     configured: configured.contains(twin.id()),
                     reached: fresh.iter().any(|f| f.last.is_some()),
                     entered: entered.get(&twin.handle()).copied().unwrap_or(began),
+                    alone: alone.get(&twin.handle()).copied().unwrap_or(began),
                     fresh,
                 };
                 if decided.get(&twin.handle()) != Some(&twin.since())
