@@ -16,8 +16,8 @@ Every served reading carries a number of its own (`served`) that no other readin
 
 - lost: a number that was served, was not under way at a kill, and never arrived at a link;
 - wrong: a message whose values are not those that were served together with its number;
-- disorder: of one twin, a first arrival with a smaller (epoch, seq) than one before it, among what was
-  live and among what was historical;
+- disorder: of one twin and class, a first arrival with a smaller (epoch, seq) than one before it, among
+  what was live and among what was historical;
 - a duplicate is a second arrival of an identity (gateway, epoch, seq); it must carry the same values;
 - the links must agree: one that lacks an identity which another got, lost it.
 
@@ -81,7 +81,9 @@ class Check:
             if message["gateway"] != self.case["gateway"] or parts[-2] != twin:
                 self.problem("wrong", f"{link}: {entry['topic']} tells of {message['gateway']}/{twin}")
             identity = (message["epoch"], message["seq"])
-            values = message["values"]
+            # Order holds within a class, and records (without values) may pass readings.
+            values = message.get("values", {})
+            kind = "readings" if "values" in message else "records"
             if (twin, identity) in seen:
                 duplicates += 1
                 if seen[twin, identity] != values:
@@ -90,10 +92,10 @@ class Check:
             seen[twin, identity] = values
             lane = "historical" if message.get("hist") else "live"
             historical += lane == "historical"
-            before = last.get((twin, lane))
+            before = last.get((twin, lane, kind))
             if before and identity <= before:
-                self.problem("disorder", f"{link}: {twin} {lane} {identity} after {before}")
-            last[twin, lane] = max(identity, before or identity)
+                self.problem("disorder", f"{link}: {twin} {lane} {kind} {identity} after {before}")
+            last[twin, lane, kind] = max(identity, before or identity)
             number = self.number(twin, values)
             if number is None:
                 continue  # a bad reading, or a group without the number
