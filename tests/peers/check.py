@@ -37,6 +37,15 @@ def lines(path):
                 yield json.loads(line)
 
 
+def class_of(message):
+    """Order holds within a class: alarms may pass records, records may pass readings."""
+    if "values" in message:
+        return "readings"
+    if "event" in message or message.get("lifecycle", {}).get("to") == "out of sync":
+        return "alarms"
+    return "records"
+
+
 class Check:
     def __init__(self, case):
         self.case = case
@@ -81,9 +90,7 @@ class Check:
             if message["gateway"] != self.case["gateway"] or parts[-2] != twin:
                 self.problem("wrong", f"{link}: {entry['topic']} tells of {message['gateway']}/{twin}")
             identity = (message["epoch"], message["seq"])
-            # Order holds within a class, and records (without values) may pass readings.
-            values = message.get("values", {})
-            kind = "readings" if "values" in message else "records"
+            values, kind = message.get("values", {}), class_of(message)
             if (twin, identity) in seen:
                 duplicates += 1
                 if seen[twin, identity] != values:
