@@ -87,6 +87,12 @@ impl Hub {
         if counters.read_only {
             all.push(alarm("the disk takes no more records, commands are refused", "df -h; dmesg"));
         }
+        for link in self.links.show(&self.store, &self.clock) {
+            if link.state == "held" {
+                let what = format!("link {}: {}", link.name, link.detail.unwrap_or_default());
+                all.push(alarm(&what, "gatewayctl links"));
+            }
+        }
         for unit in self.supervisor.units() {
             if unit.state == control::UnitState::Parked {
                 let what = format!("{} is parked: {}", unit.name, unit.fault.unwrap_or_default());

@@ -1,6 +1,7 @@
 //! The daemon: starts the parts in order, keeps them running, and stops them in flow order.
 
 mod alarms;
+mod clock;
 mod describe;
 mod fallback;
 mod hub;

@@ -19,7 +19,7 @@ use super::fallback::{self, Chosen};
 use super::hub::{Facts, Hub, ReloadRequest};
 use super::parts::{self, Parts};
 use super::supervisor::{Fault, Life, Policy, Supervisor, Unit};
-use super::{logging, notify, options, progress, router, times};
+use super::{clock, logging, notify, options, progress, router, times};
 use crate::cli;
 use crate::config::{self, Disabled, Loaded, Plan};
 use crate::server;
@@ -96,6 +96,7 @@ struct Daemon {
     writer: Unit,
     keeper: Unit,
     router: Unit,
+    clock_watch: Unit,
     watchdog: Option<Unit>,
     servers: (CancellationToken, Thread),
     blocking: Scope,
@@ -168,6 +169,7 @@ impl Daemon {
             facts: facts.clone(),
         });
         let servers = server::start(hub.clone(), &plan)?;
+        let clock_watch = clock::start(&supervisor, &hub.store, &submissions, &clock);
         let watchdog = progress::start(&supervisor, &parts.lines, &submissions.downgrade(), &clock);
         let daemon = Self {
             config: args.config.clone(),
@@ -179,6 +181,7 @@ impl Daemon {
             writer,
             keeper,
             router,
+            clock_watch,
             watchdog,
             servers,
             blocking,
@@ -276,17 +279,17 @@ impl Daemon {
             tracing::warn!("the servers did not stop in time, left behind");
         }
         self.parts.stop_lines().await;
-        let (keeper, router) = (self.keeper, self.router);
-        keeper.signal();
-        router.signal();
-        keeper.stop(times::KEEPER).await;
-        router.stop(times::KEEPER).await;
+        let deciders = [self.keeper, self.router, self.clock_watch];
+        deciders.iter().for_each(Unit::signal);
+        for unit in deciders {
+            unit.stop(times::DECIDER).await;
+        }
         drain(&self.submissions, &self.clock).await;
         self.parts.stop_links().await;
         drop(self.submissions);
         drop(self.parts);
         if let Some(watchdog) = self.watchdog {
-            watchdog.stop(times::KEEPER).await;
+            watchdog.stop(times::DECIDER).await;
         }
         if !self.writer.stop(times::STORE).await {
             tracing::error!("the store did not finish in time; what is written is kept");

@@ -6,8 +6,8 @@ use std::time::Duration;
 pub const SERVERS: Duration = Duration::from_secs(2);
 /// All lines together: one transaction with the slowest device.
 pub const LINE: Duration = Duration::from_secs(6);
-/// Keeper and router.
-pub const KEEPER: Duration = Duration::from_secs(2);
+/// Keeper, router, the watch over the clock and the watchdog, each.
+pub const DECIDER: Duration = Duration::from_secs(1);
 /// The writer takes in what the lines left.
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// All links together: what is there, positions, farewell.
@@ -21,6 +21,6 @@ mod tests {
 
     #[test]
     fn stopping_ends_before_systemd_loses_patience() {
-        assert!(SERVERS + LINE + KEEPER + DRAIN + LINK + STORE < Duration::from_secs(40));
+        assert!(SERVERS + LINE + 4 * DECIDER + DRAIN + LINK + STORE < Duration::from_secs(40));
     }
 }

@@ -110,7 +110,7 @@ async fn steps(
             else {
                 continue;
             };
-            let after = after(began, frame.at.0);
+            let after = after(began, hub.clock.boottime());
             if command == id && tell(replies, shown, &reached(&step), after, shown.known).await? {
                 return Ok(());
             }

@@ -33,7 +33,11 @@ pub fn point(twin: &Twin, called: &str) -> Result<u16, Failure> {
         [] => {
             let names: Vec<String> =
                 super::view::indexes(description).map(|index| name(description, index)).collect();
-            let near = settings::nearest(called, names.iter().map(String::as_str));
+            let whole = settings::nearest(called, names.iter().map(String::as_str));
+            let last = |name: &'_ String| name.split_once('/').map(|(_, name)| name.to_owned());
+            let short: Vec<String> = names.iter().filter_map(last).collect();
+            let near =
+                whole.or_else(|| settings::nearest(called, short.iter().map(String::as_str)));
             let help = near.map(|near| format!("did you mean {id}/{near}?"));
             let help = help.unwrap_or_else(|| format!("its points: gatewayctl twins {id}"));
             let words = format!("{id} has no point {called:?}");

@@ -146,6 +146,9 @@ impl Out<'_> {
     fn gauge(&mut self, name: &str, help: &str, values: &[(Labels<'_>, i64)]) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
+            if labels.is_empty() {
+                return ConstGauge::new(*value).encode(family);
+            }
             ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use adapter::{BreakerState, Inspection};
 use control::{Answer, Failure, Section, Why};
-use twin::{Acquisition, Boottime, Description, Handle, Report, Twin, TwinId};
+use twin::{Acquisition, Boottime, Description, Handle, Report, Twin, TwinId, Value, ValueType};
 use twin_store::Fresh;
 
 use super::answers::reads;
@@ -112,7 +112,7 @@ fn about_reading(point: &control::Point) -> Section {
 fn about_point(description: &Description, index: u16) -> Section {
     let Some(point) = description.point(index) else { return section("point", Vec::new()) };
     let spec = &point.spec;
-    let mut rows = vec![("index", index.to_string()), ("type", format!("{:?}", spec.value_type))];
+    let mut rows = vec![("index", index.to_string()), ("type", kind(&spec.value_type))];
     rows.push((
         "report",
         match spec.report {
@@ -136,6 +136,26 @@ fn about_point(description: &Description, index: u16) -> Section {
         rows.push(("writable", format!("yes{}", range.unwrap_or_default())));
     }
     section("point", rows)
+}
+
+/// A type as people write it.
+fn kind(of: &ValueType) -> String {
+    match of {
+        ValueType::Bool => "bool".into(),
+        ValueType::Int(kind) => format!("{kind:?}").to_lowercase(),
+        ValueType::F32 => "f32".into(),
+        ValueType::F64 => "f64".into(),
+        ValueType::Decimal { raw, exponent } => {
+            let step = of.show(&Value::Decimal(1)).to_string();
+            let step = if *exponent > 0 { format!("1e{exponent}") } else { step };
+            format!("{} in steps of {step}", format!("{raw:?}").to_lowercase())
+        }
+        ValueType::Time => "time".into(),
+        ValueType::Text => "text".into(),
+        ValueType::Bytes => "bytes".into(),
+        ValueType::List(of) => format!("list of {}", kind(of)),
+        ValueType::Record(fields) => format!("record of {} fields", fields.len()),
+    }
 }
 
 fn about_freshness(fresh: Option<&Fresh>, now: i64) -> Section {

@@ -1,0 +1,196 @@
+//! The daemon as a process: a device served by bytes written by hand becomes a twin, is commanded, and is remembered.
+#![cfg(test)]
+
+mod plant;
+mod tool;
+
+use serde_json::json;
+
+use plant::Meter;
+use tool::{Gateway, eventually};
+
+#[tokio::test]
+async fn a_device_becomes_a_twin_and_a_setpoint_is_confirmed() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    let twin = eventually("the twin is shadowed", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    })
+    .await;
+    let power = &twin["points"][0];
+    assert_eq!((&power["value"], &power["unit"]), (&json!(230.5), &json!("W")));
+    assert_eq!((&power["text"], &power["quality"]), (&json!("230.5"), &json!("good")));
+    assert!(power["age_ms"].as_u64().unwrap() < 5_000, "{power}");
+
+    let steps = gateway.lines(&["set", "meter/setpoint", "42", "--wait"]);
+    let stages: Vec<&str> = steps.iter().filter_map(|step| step["stage"].as_str()).collect();
+    assert_eq!(stages, ["accepted", "sent", "acknowledged", "confirmed"]);
+    assert_eq!(meter.register(1), 42, "the asset has it");
+    let desired = gateway.twin("meter").unwrap()["points"][1].clone();
+    assert_eq!((&desired["desired"], &desired["command"]), (&json!("42"), &json!("confirmed")));
+
+    let people = gateway.run(&["set", "meter/relay/setpoint", "43", "--wait"]);
+    assert_eq!(people.code, 0, "{people:?}");
+    assert!(people.out.contains("confirmed") && people.out.contains(" ms"), "{people:?}");
+    let known = gateway.lines(&["set", "meter/setpoint", "44", "--wait", "--key", "k"]);
+    assert_eq!(known.last().unwrap()["stage"], "confirmed");
+    let again = gateway.lines(&["set", "meter/setpoint", "45", "--wait", "--key", "k"]);
+    assert_eq!((again.len(), &again[0]["known"]), (1, &json!(true)), "{again:?}");
+    assert_eq!(meter.register(1), 44, "a repeat repeats nothing");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_written_is_refused_with_words() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    eventually("the twin is shadowed", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    })
+    .await;
+    let refused = |arguments: &[&str], words: &str| {
+        let output = gateway.run(arguments);
+        assert_eq!(output.code, 1, "{arguments:?}: {output:?}");
+        let all = format!("{}{}", output.out, output.err);
+        assert!(all.contains(words), "{arguments:?}: {all}");
+    };
+    refused(&["set", "meter/power", "1", "--wait"], "not declared `writable = true`");
+    refused(&["set", "meter/setpoint", "1001", "--wait"], "outside 0 to 1000");
+    refused(&["set", "meter/setpoint", "warm"], "not a number");
+    refused(&["set", "meter/setpont", "1"], "did you mean meter/");
+    refused(&["read", "metre"], "did you mean meter");
+    assert_eq!(gateway.run(&["writes", "off"]).code, 0);
+    refused(&["set", "meter/setpoint", "1", "--wait"], "writes are off");
+    gateway.kill();
+    gateway.start().await;
+    let writes = gateway.run(&["writes"]);
+    assert!(writes.out.contains("off, switched off by user:"), "the switch is latched: {writes:?}");
+    assert_eq!(meter.register(1), 7, "nothing was written");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_keeps_what_was_known() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    let twin = eventually("the twin is shadowed", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    })
+    .await;
+    assert_eq!(twin["points"][0]["value"], json!(230.5));
+    gateway.kill();
+    drop(meter);
+    gateway.start().await;
+    let twin = eventually("the twin is out of sync", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "out of sync")
+    })
+    .await;
+    let power = &twin["points"][0];
+    assert_eq!(power["value"], json!(230.5), "the last value is kept");
+    let status = gateway.lines(&["status"]).remove(0);
+    assert_eq!(status["store"]["epoch"], json!(2));
+    let why = gateway.run(&["why", "meter/power"]);
+    assert!(why.out.contains("line") && why.out.contains("refused"), "{why:?}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn reload_applies_what_changed_and_a_broken_file_changes_nothing_else() {
+    let (first, second) = (Meter::start().await, Meter::start().await);
+    let mut gateway = Gateway::new();
+    gateway.device("first", first.port());
+    gateway.start().await;
+    gateway.device("second", second.port());
+    let done = gateway.lines(&["reload"]).remove(0);
+    assert_eq!((done["added"].as_array().unwrap().len(), &done["same"]), (1, &json!(1)), "{done}");
+    eventually("both are shadowed", || {
+        let shadowed = |id: &str| gateway.twin(id).is_some_and(|t| t["life_cycle"] == "shadowed");
+        (shadowed("first") && shadowed("second")).then_some(())
+    })
+    .await;
+    let connections = first.connections();
+    gateway.write("devices.d/second.toml", "nonsense = 1\n");
+    let broken = gateway.run(&["reload"]);
+    assert_eq!(broken.code, 1);
+    assert!(broken.out.contains("second.toml:1:1"), "{broken:?}");
+    let twins = gateway.run(&["twins", "--brief"]);
+    assert!(twins.out.contains("disabled"), "{twins:?}");
+    gateway.remove("devices.d/second.toml");
+    assert_eq!(gateway.run(&["reload"]).code, 0);
+    eventually("the twin is done", || {
+        gateway.twin("second").filter(|twin| twin["life_cycle"] == "done")
+    })
+    .await;
+    let config = gateway.read("gatewayd.toml");
+    gateway.write("gatewayd.toml", "[gatewy]\n");
+    let refused = gateway.run(&["reload"]);
+    assert!(refused.code == 1 && refused.err.contains("nothing was changed"), "{refused:?}");
+    assert!(gateway.run(&["status"]).out.contains("the last good one is in force"));
+    gateway.stop().await;
+    gateway.start().await;
+    assert!(gateway.run(&["status"]).out.contains("last-good"), "it starts by the last good file");
+    gateway.write("gatewayd.toml", &config);
+    assert_eq!(gateway.run(&["reload"]).code, 0);
+    assert!(!gateway.run(&["status"]).out.contains('!'), "the alarm is over");
+    assert!(first.connections() <= connections + 1, "its line was left alone by every reload");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn watch_tells_what_happens_and_health_and_metrics_are_served() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    let mut watch = gateway.background(&["watch", "meter/power"]);
+    eventually("the watch sees a change", || {
+        meter.set(0, meter.register(0) + 1);
+        watch.saw("grid/power").then_some(())
+    })
+    .await;
+    eventually("the twin is shadowed", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    })
+    .await;
+    let metrics = gateway.http("/metrics").await;
+    assert!(metrics.contains("gatewayd_device_online{twin=\"meter\"} 1"), "{metrics}");
+    assert!(metrics.contains("# EOF"), "{metrics}");
+    assert!(gateway.http("/health").await.contains("\"healthy\":true"));
+    let lines = gateway.run(&["lines"]);
+    assert!(lines.out.contains("up") && lines.out.contains("unit 1"), "{lines:?}");
+    let read = gateway.lines(&["read", "meter"]).remove(0);
+    assert_eq!(read["points"].as_array().unwrap().len(), 2, "{read}");
+    gateway.stop().await;
+    eventually("the watch ends with the daemon", || watch.ended().then_some(())).await;
+}
+
+#[tokio::test]
+async fn without_a_daemon_every_error_says_what_to_do() {
+    let gateway = Gateway::new();
+    let output = gateway.run(&["twins"]);
+    assert_eq!(output.code, 69);
+    assert!(output.err.contains("systemctl status gatewayd"), "{output:?}");
+    assert_eq!(gateway.run(&["twinz"]).code, 2);
+}
+
+#[tokio::test]
+async fn check_says_what_start_would_do() {
+    let gateway = Gateway::new();
+    gateway.device("meter", 1502);
+    assert_eq!(gateway.check().code, 0);
+    gateway.write("devices.d/bad.toml", "[modbus]\ntcp = 5\n");
+    let output = gateway.check();
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.out.contains("bad.toml:2:"), "{output:?}");
+    gateway.write("gatewayd.toml", "[gateway]\nnaem = \"x\"\n");
+    let output = gateway.check();
+    assert_eq!(output.code, 78, "{output:?}");
+    assert!(output.out.contains("name"), "{output:?}");
+    assert_eq!(gateway.daemon().code, 78, "without a last good file it does not start");
+}
