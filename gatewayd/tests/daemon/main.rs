@@ -154,8 +154,9 @@ async fn watch_tells_what_happens_and_health_and_metrics_are_served() {
         watch.saw("grid/power").then_some(())
     })
     .await;
-    eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    eventually("the device is shown online", || {
+        let lines = gateway.lines(&["lines"]).remove(0);
+        (lines["lines"][0]["devices"][0]["state"] == "online").then_some(())
     })
     .await;
     let metrics = gateway.http("/metrics").await;
