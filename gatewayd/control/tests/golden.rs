@@ -2,8 +2,7 @@
 #![cfg(test)]
 
 use control::{
-    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why,
-    Writes,
+    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why, Writes,
 };
 use serde_json::json;
 

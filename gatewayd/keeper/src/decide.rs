@@ -75,9 +75,8 @@ fn last(presence: &Presence<'_>, group: u16) -> Option<Boottime> {
 fn complete(twin: &Twin, presence: &Presence<'_>, from: Boottime, now: Boottime) -> bool {
     presence.reached
         && periodic(twin).all(|(group, max_age)| {
-            last(presence, group).is_some_and(|at| {
-                at >= from && (max_age == 0 || now.0 - at.0 <= max_age)
-            })
+            last(presence, group)
+                .is_some_and(|at| at >= from && (max_age == 0 || now.0 - at.0 <= max_age))
         })
 }
 
