@@ -262,6 +262,8 @@ def main():
                 demo.wait_until(0.9)
             except KeyboardInterrupt:
                 print()
+            # What is left takes seconds, and a second Ctrl-C would leave it half done.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             status = demo.summary()
         except KeyboardInterrupt:
             status = 130
