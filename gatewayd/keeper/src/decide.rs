@@ -39,14 +39,12 @@ pub fn trigger(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> Option<Tr
         LifeCycle::Bound | LifeCycle::Shadowed | LifeCycle::OutOfSync if given_up(twin) => {
             Some(Trigger::AssetUnbound)
         }
-        LifeCycle::OutOfSync if complete(twin, presence, presence.entered, now) => {
+        // The very answer that bound it counts, and so does what is still fresh after a silence: a slow group would
+        // otherwise hold the twin back for its whole interval.
+        LifeCycle::Bound | LifeCycle::OutOfSync if complete(twin, presence, now) => {
             Some(Trigger::FirstCompletePoll)
         }
         LifeCycle::OutOfSync => None,
-        // The very answer that bound it counts: a slow group would otherwise hold it back for its whole interval.
-        LifeCycle::Bound if complete(twin, presence, presence.alone, now) => {
-            Some(Trigger::FirstCompletePoll)
-        }
         LifeCycle::Bound | LifeCycle::Shadowed => {
             silent(twin, presence, now).then_some(Trigger::Silence)
         }
@@ -71,12 +69,12 @@ fn last(presence: &Presence<'_>, group: u16) -> Option<Boottime> {
     presence.fresh.iter().find(|f| f.group == group).and_then(|f| f.last)
 }
 
-/// Every periodic group was acquired since `from`, and none is older than it may be.
-fn complete(twin: &Twin, presence: &Presence<'_>, from: Boottime, now: Boottime) -> bool {
+/// Every periodic group was acquired since the asset was last out of reach, and none is older than it may be.
+fn complete(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> bool {
     presence.reached
         && periodic(twin).all(|(group, max_age)| {
             last(presence, group)
-                .is_some_and(|at| at >= from && (max_age == 0 || now.0 - at.0 <= max_age))
+                .is_some_and(|at| at >= presence.alone && (max_age == 0 || now.0 - at.0 <= max_age))
         })
 }
 
@@ -183,13 +181,32 @@ mod tests {
             None,
             "time to be heard begins with the state"
         );
+    }
+
+    #[test]
+    fn what_is_still_fresh_after_a_silence_counts() {
         let lost = twin(&[Configured, AssetBound, FirstCompletePoll, Silence]);
+        let heard = |fast: i64, slow: i64, alone: i64| {
+            let fresh = [
+                Fresh { group: 0, last: Some(Boottime(fast)) },
+                Fresh { group: 1, last: Some(Boottime(slow)) },
+            ];
+            let presence = Presence {
+                configured: true,
+                reached: true,
+                entered: Boottime(20 * S),
+                alone: Boottime(alone),
+                fresh: &fresh,
+            };
+            trigger(&lost, &presence, Boottime(22 * S))
+        };
+        assert_eq!(heard(14 * S, 21 * S, 0), None, "the fast group is still silent");
         assert_eq!(
-            at(&lost, 20 * S, Some(19 * S), Some(21 * S), 22 * S),
-            None,
-            "heard before it was lost"
+            heard(21 * S, S, 0),
+            Some(FirstCompletePoll),
+            "the slow group need not come first"
         );
-        assert_eq!(at(&lost, 20 * S, Some(21 * S), Some(21 * S), 22 * S), Some(FirstCompletePoll));
+        assert_eq!(heard(21 * S, S, 2 * S), None, "the slow group was heard of another binding");
     }
 
     #[test]
