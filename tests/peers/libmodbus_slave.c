@@ -5,7 +5,7 @@
  *
  * Holding and input registers 0..199 are the same: 0-1 how often a read covered register 0,
  * 2-3 ms since the beginning (u32, high word first), 20..99 (unit * 1000 + address + served)
- * mod 65536, all others hold what was written last. One unit: libmodbus ignores all others.
+ * mod 65536, 190 is refused with exception 03, all others hold what was written last. One unit: libmodbus ignores all others.
  *
  * Every request becomes one JSON line of LOG as modbus_plant.py writes it. When it serves it prints
  * {"ready": PORT or "DEVICE"}. Ends on SIGTERM.
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REGISTERS = 200, CLIENTS = 16 };
+enum { REGISTERS = 200, REFUSED = 190, CLIENTS = 16 };
 
 /* libmodbus waits again when a signal interrupts it; every line of the log is written already. */
 static void on_signal(int number) {
@@ -74,7 +74,10 @@ static void serve(modbus_t *ctx, modbus_mapping_t *map, const uint8_t *query, in
         fprintf(log, "]");
     }
     fprintf(log, "}\n");
-    modbus_reply(ctx, query, length, map);
+    if (reads && at <= REFUSED && REFUSED < at + count)
+        modbus_reply_exception(ctx, query, MODBUS_EXCEPTION_ILLEGAL_DATA_VALUE);
+    else
+        modbus_reply(ctx, query, length, map);
 }
 
 static void serve_tcp(modbus_mapping_t *map, int port, int unit, FILE *log) {

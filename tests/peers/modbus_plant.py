@@ -11,7 +11,8 @@ The plan names the lines, the units on them and their points:
 
 `tcp` is a port on 127.0.0.1 (0 takes a free one); `pty` is the path that a master opens (socat
 joins it to the path with `.far` that the plant opens). A unit that is not listed is `silent`, or
-answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`.
+answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`, and
+`"refuse": {"at": 190, "code": 3}`: whatever touches that register or bit is answered by that exception.
 
 A point lies in the holding and the input registers alike, high word first unless "order" is "CDAB":
 
@@ -74,6 +75,7 @@ class Unit:
         self.line, self.number, self.log = line, plan["unit"], log
         self.points = plan.get("points", [])
         self.delay = plan.get("delay", 0)
+        self.refuse = plan.get("refuse")
         self.served = 0
         self.written = {}
         registers = [0] * REGISTERS
@@ -106,6 +108,8 @@ class Unit:
         elif function == 2:
             for i in range(4):
                 registers[i] = (self.served >> (16 * i)) & 0xFFFF
+        if self.refuse and address <= self.refuse["at"] < address + entry["count"]:
+            return ExcCodes(self.refuse["code"])
         if new is not None or function in (1, 2, 3, 4):
             self.log(entry)
         return None
