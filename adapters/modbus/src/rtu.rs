@@ -7,10 +7,13 @@
 //!
 //! A value is accepted by unit, function, byte count and checksum; a serial frame says no more. Wrong ones remain where
 //! - an answer comes later than the quarantine, into a request of the same shape to the same unit: a device whose map
-//!   allows no other shape (see [`RtuMaster::must_differ`]; counted as `risked`);
+//!   allows no other shape (see [`RtuMaster::must_differ`]; counted as `risked`), or a gateway on the way that lets
+//!   the answer of the other shape overtake the one that is still owed;
 //! - a device or repeater sends an answer twice, the second time after the silence and into such a request;
 //! - a refusal comes that late: it fails another request of its function, but gives no value;
-//! - noise turns a frame into another with a right checksum: four or more flipped bits, about one in 65,536 of such;
+//! - noise turns a frame into another with a right checksum: four or more flipped bits, about one in 65,536 of the
+//!   frames damaged so badly;
+//! - two devices have the same unit number, or one answers in the name of another;
 //! - the adapter echoes and nobody said so: a single write is then acknowledged by its own copy (its read-back decides).
 
 use std::collections::BTreeMap;

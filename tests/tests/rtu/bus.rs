@@ -1,4 +1,4 @@
-//! Units 1 to 3 of either peer on one bus (see `rtu_bus.py`), and what they logged.
+//! Units 1 to 5 of either peer on one bus (see `rtu_bus.py`), and what they logged.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,7 +17,7 @@ pub(crate) enum Peer {
 }
 
 /// The units that are there.
-pub(crate) const UNITS: [u8; 3] = [1, 2, 3];
+pub(crate) const UNITS: [u8; 5] = [1, 2, 3, 4, 5];
 
 /// A bus with its slaves.
 pub(crate) struct Bus {

@@ -11,7 +11,7 @@ use crate::rig::{Rig, Said, device, double, point, word};
 use crate::truth::{Reading, Truth};
 
 /// A unit that is not on the bus.
-const DEAD: u8 = 4;
+const DEAD: u8 = 6;
 /// 3.5 characters of 11 bits at 19200 baud, in microseconds.
 const SILENCE: u64 = 2_006;
 /// On a machine that is busy with other tests a peer may take its time; the silence is what is asserted.
