@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: any crate of the workspace.
 //! These tests see the daemon as a user does, through its files, its sockets and its exit status.
+//! Only `tests/rtu` drives a line by itself, since it judges every single reading by its time.
 
 pub mod gateway;
 pub mod lab;
