@@ -18,7 +18,8 @@ const EACH: u64 = 15;
 /// Good values that must come nevertheless; a hundred answers bring 800.
 const GOOD: usize = 1_000;
 const TIMEOUT: Duration = Duration::from_millis(100);
-const LIMIT: Duration = Duration::from_secs(90);
+/// It takes 40 s; a machine that is busy with other tests stretches every timeout.
+const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 async fn nothing_wrong_is_taken_from_pymodbus() {
@@ -42,7 +43,7 @@ async fn suffer(peer: Peer) {
 
     let (begin, mut looked, mut readings, mut bad) = (Instant::now(), Instant::now(), vec![], 0);
     let counts = loop {
-        assert!(begin.elapsed() < LIMIT, "too slow: {} of {FAULTS}", bus.counts());
+        assert!(begin.elapsed() < LIMIT, "not {FAULTS} faults within {LIMIT:?}: {}", bus.counts());
         if looked.elapsed() > Duration::from_secs(1) {
             looked = Instant::now();
             let counts = bus.counts();
