@@ -178,7 +178,10 @@ impl Timeline {
     }
 
     /// An epoch begins at `from`.
+    ///
+    /// If the clock was set between two epochs of one boot, the earlier one's stretches get their offset now.
     pub fn opened(&mut self, from: Seq, epoch: u32, boot: BootId, offset: Option<i64>) {
+        self.time(boot, offset);
         self.spans.push(Span { from, epoch, boot, offset });
     }
 
@@ -188,13 +191,16 @@ impl Timeline {
     /// any later step is valid from here on only, so that a wrong step never falsifies good history.
     pub fn clock_set(&mut self, from: Seq, offset: i64) {
         let Some(last) = self.spans.last().copied() else { return };
-        for span in
-            self.spans.iter_mut().filter(|span| span.boot == last.boot && span.offset.is_none())
-        {
-            span.offset = Some(offset);
-        }
+        self.time(last.boot, Some(offset));
         if last.offset.is_some_and(|known| known != offset) {
             self.spans.push(Span { from, offset: Some(offset), ..last });
+        }
+    }
+
+    /// Gives the stretches of a boot that have no offset this one.
+    fn time(&mut self, boot: BootId, offset: Option<i64>) {
+        for span in self.spans.iter_mut().filter(|s| s.boot == boot && s.offset.is_none()) {
+            span.offset = offset;
         }
     }
 
@@ -270,6 +276,18 @@ mod tests {
         line.clock_set(Seq(20), 1_000);
         assert_eq!(line.resolve(Seq(5), Boottime(7)), Some(Timestamp(1_007)));
         assert_eq!(line.resolve(Seq(25), Boottime(9)), Some(Timestamp(1_009)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_between_two_epochs_of_a_boot_times_the_first() {
+        let mut line = Timeline::default();
+        line.opened(Seq(1), 1, B, None);
+        line.opened(Seq(5), 2, A, None);
+        line.opened(Seq(10), 3, A, Some(1_000));
+        assert_eq!(line.resolve(Seq(7), Boottime(7)), Some(Timestamp(1_007)));
+        assert_eq!(line.resolve(Seq(2), Boottime(7)), None, "of another boot nothing is known");
+        line.clock_set(Seq(20), 9_000);
+        assert_eq!(line.resolve(Seq(7), Boottime(7)), Some(Timestamp(1_007)));
     }
 
     #[test]
