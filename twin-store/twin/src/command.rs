@@ -287,7 +287,7 @@ pub struct LedgerEntry {
 impl Ledger {
     /// How long a key is remembered, in microseconds: 24 hours.
     pub const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
-    /// How many keys are remembered at most; the oldest go first.
+    /// How many keys are remembered at most; of those whose commands have ended the oldest go first.
     pub const MOST: usize = 10_000;
 
     /// The command with this key.
@@ -308,12 +308,15 @@ impl Ledger {
             self.entries
                 .retain(|_, e| !e.stage.ended() || e.asked.is_none_or(|asked| asked.0 >= oldest));
         }
+        let (own, newest) = (by.clone(), entry.seq);
         self.entries.insert((by, key), entry);
         while self.entries.len() > Self::MOST {
-            let Some(key) = self.entries.iter().min_by_key(|(_, e)| e.seq).map(|(k, _)| k.clone())
-            else {
-                break;
+            // What is open has to stay known, and a flood of one caller forgets that caller's keys first.
+            let worth = |by: &Principal, e: &LedgerEntry| {
+                (!e.stage.ended(), e.seq == newest, *by != own, e.seq)
             };
+            let least = self.entries.iter().min_by_key(|((by, _), e)| worth(by, e));
+            let Some(key) = least.map(|(key, _)| key.clone()) else { break };
             self.entries.remove(&key);
         }
     }
@@ -409,5 +412,24 @@ mod tests {
         assert_eq!(Stage::Sent.after(&sent), None, "a command is never sent twice");
         assert_eq!(Stage::Accepted.after(&Step::Acknowledged), None);
         assert_eq!(Stage::Ended(Outcome::Expired).after(&Step::Ended(Outcome::Confirmed)), None);
+    }
+
+    #[test]
+    fn a_flood_of_one_caller_makes_no_other_callers_command_act_twice() {
+        let caller = |name: &str| Principal { kind: crate::PrincipalKind::Link, name: name.into() };
+        let entry = |seq, stage| LedgerEntry { seq: Seq(seq), twin: None, stage, asked: None };
+        let refused = || Stage::Ended(Outcome::Rejected(Reason::OutOfRange, "".into()));
+        let mut ledger = Ledger::default();
+        ledger.remember(caller("a"), "open".into(), entry(1, Stage::Sent));
+        ledger.remember(caller("a"), "done".into(), entry(2, Stage::Ended(Outcome::Confirmed)));
+        ledger.remember(caller("b"), "open".into(), entry(3, Stage::Accepted));
+        for n in 0..Ledger::MOST as u64 + 5 {
+            ledger.remember(caller("b"), n.to_string().into(), entry(4 + n, refused()));
+        }
+        assert_eq!(ledger.iter().count(), Ledger::MOST);
+        assert!(ledger.find(&caller("a"), &"open".into()).is_some());
+        assert!(ledger.find(&caller("a"), &"done".into()).is_some());
+        assert!(ledger.find(&caller("b"), &"open".into()).is_some());
+        assert!(ledger.find(&caller("b"), &"0".into()).is_none(), "the oldest of the flood");
     }
 }
