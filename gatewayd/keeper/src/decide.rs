@@ -112,13 +112,13 @@ mod tests {
         let declared = Declaration { groups, ..Declaration::default() };
         let description = Description::default().revise(&declared).unwrap().description;
         let mut twin = Twin::new("t".parse().unwrap(), Handle(1));
-        twin.apply(Seq(1), &Origin::Configuration, &What::Described(Arc::new(description)));
+        twin.apply(Seq(1), Boottime(0), &Origin::Configuration, &What::Described(Arc::new(description)));
         for trigger in path {
             let from = twin.life_cycle();
             let to = from.after(*trigger).unwrap();
             let what =
                 What::Transition { from, to, trigger: *trigger, detail: None, entanglement: None };
-            twin.apply(Seq(2), &Origin::Keeper, &what);
+            twin.apply(Seq(2), Boottime(0), &Origin::Keeper, &what);
         }
         twin
     }
@@ -224,7 +224,7 @@ mod tests {
             for bound in [None, Some(true), Some(false)] {
                 if let Some(bound) = bound {
                     let binding = Binding { line: "l".into(), bound, asset: None, cause: None };
-                    twin.apply(Seq(3), &Origin::Asset, &What::Binding(binding));
+                    twin.apply(Seq(3), Boottime(0), &Origin::Asset, &What::Binding(binding));
                 }
                 for bits in 0..16u8 {
                     let last = (bits & 4 != 0).then_some(Boottime(S));

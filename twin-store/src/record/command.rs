@@ -144,6 +144,7 @@ pub(crate) fn put_desired(out: &mut impl Put, d: &Desired) {
     out.put_varint(d.version);
     out.put_varint(d.command.0);
     put_principal(out, &d.by);
+    out.put_i64(d.at.0);
     put_stage(out, &d.stage);
 }
 
@@ -153,6 +154,7 @@ pub(crate) fn take_desired(take: &mut Take<'_>) -> Option<Desired> {
         version: take.varint()?,
         command: CommandId(take.varint()?),
         by: take_principal(take)?,
+        at: Boottime(take.i64()?),
         stage: take_stage(take)?,
     })
 }

@@ -261,6 +261,8 @@ pub struct Desired {
     pub command: CommandId,
     /// Who asked.
     pub by: Principal,
+    /// When it was accepted; resolves with the sequence number that `command` is.
+    pub at: Boottime,
     /// Where the command stands.
     pub stage: Stage,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    Body, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
+    Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
     PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
@@ -87,7 +87,8 @@ impl State {
         match &commit.body {
             Body::Gateway(event) => self.apply_gateway(commit.seq, event),
             Body::Twin { handle, twin, origin, what } => {
-                self.apply_twin(commit.seq, *handle, twin, origin, what)
+                let when = (commit.seq, commit.at);
+                self.apply_twin(when, *handle, twin, origin, what);
             }
         }
     }
@@ -108,15 +109,22 @@ impl State {
         }
     }
 
-    fn apply_twin(&mut self, seq: Seq, handle: Handle, id: &TwinId, origin: &Origin, what: &What) {
-        let Ok(at) = usize::try_from(handle.0) else { return };
-        if at == 0 {
+    fn apply_twin(
+        &mut self,
+        (seq, at): (Seq, Boottime),
+        handle: Handle,
+        id: &TwinId,
+        origin: &Origin,
+        what: &What,
+    ) {
+        let Ok(place) = usize::try_from(handle.0) else { return };
+        if place == 0 {
             return;
         }
-        if self.twins.len() <= at {
-            self.twins.resize_with(at + 1, || None);
+        if self.twins.len() <= place {
+            self.twins.resize_with(place + 1, || None);
         }
-        let Some(slot) = self.twins.get_mut(at) else { return };
+        let Some(slot) = self.twins.get_mut(place) else { return };
         if matches!(what, What::Purged) {
             *slot = None;
             self.ids.remove(id);
@@ -160,6 +168,6 @@ impl State {
             }
             _ => {}
         }
-        twin.apply(seq, origin, what);
+        twin.apply(seq, at, origin, what);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Binding, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle, LifeCycle,
+    Binding, Boottime, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle, LifeCycle,
     Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Report, Reported, Seq,
     Stage, Step, TwinId, Value, What,
 };
@@ -228,7 +228,7 @@ impl Twin {
     }
 
     /// Applies what happened. Total: what [`Twin::check`] would refuse leaves the twin as it is.
-    pub fn apply(&mut self, seq: Seq, origin: &Origin, what: &What) -> Applied {
+    pub fn apply(&mut self, seq: Seq, at: Boottime, origin: &Origin, what: &What) -> Applied {
         let changed = match what {
             What::Described(description) => self.describe(seq, description),
             What::Reported(reported) => self.report(seq, reported),
@@ -252,7 +252,7 @@ impl Twin {
                     Origin::Principal(by) => by.clone(),
                     _ => Principal { kind: crate::PrincipalKind::User, name: "gatewayd".into() },
                 };
-                self.ask(seq, &by, command)
+                self.ask(seq, at, &by, command)
             }
             What::Step { command, step } => self.step(seq, *command, step),
             What::Related(relationship) => {
@@ -333,7 +333,7 @@ impl Twin {
         true
     }
 
-    fn ask(&mut self, seq: Seq, by: &Principal, command: &crate::Command) -> bool {
+    fn ask(&mut self, seq: Seq, at: Boottime, by: &Principal, command: &crate::Command) -> bool {
         let id = CommandId(seq.0);
         if let Order::Write(value) = &command.order {
             let version = self.desired.get(&command.index).map_or(1, |d| d.version + 1);
@@ -342,6 +342,7 @@ impl Twin {
                 version,
                 command: id,
                 by: by.clone(),
+                at,
                 stage: Stage::Accepted,
             };
             self.desired.insert(command.index, desired);

@@ -12,6 +12,7 @@ use twin::{
 };
 
 const POINTS: u16 = 6;
+const AT: Boottime = Boottime(77);
 
 fn description() -> Arc<Description> {
     let acquisition = Acquisition::Polled { interval: 1_000_000 };
@@ -117,7 +118,7 @@ fn what() -> impl Strategy<Value = What> {
 
 fn described() -> Twin {
     let mut twin = Twin::new("t".parse().unwrap(), Handle(1));
-    twin.apply(Seq(1), &Origin::Configuration, &What::Described(description()));
+    twin.apply(Seq(1), AT, &Origin::Configuration, &What::Described(description()));
     twin
 }
 
@@ -136,7 +137,7 @@ proptest! {
                 continue;
             }
             let before = twin.clone();
-            let applied = twin.apply(seq, &Origin::Principal(somebody()), what);
+            let applied = twin.apply(seq, AT, &Origin::Principal(somebody()), what);
             prop_assert_eq!(twin.rev(), before.rev() + u64::from(applied.changed), "one commit, one rev at most");
             for f in 0..2 {
                 let (old, new) = (before.feature(f), twin.feature(f));
@@ -158,8 +159,8 @@ proptest! {
             }
             let mut less = report.clone();
             reduced.reduce(&mut less);
-            all.apply(Seq(i as u64 + 2), &Origin::Asset, &What::Reported(report));
-            reduced.apply(Seq(i as u64 + 2), &Origin::Asset, &What::Reported(less));
+            all.apply(Seq(i as u64 + 2), AT, &Origin::Asset, &What::Reported(report));
+            reduced.apply(Seq(i as u64 + 2), AT, &Origin::Asset, &What::Reported(less));
             prop_assert_eq!(shown(&all), shown(&reduced));
         }
     }
@@ -167,19 +168,20 @@ proptest! {
     #[test]
     fn every_command_ends_once(steps in proptest::collection::vec(step(), 0..12)) {
         let mut twin = described();
-        twin.apply(Seq(2), &Origin::Principal(somebody()), &What::Command(command(0, 1)));
+        twin.apply(Seq(2), AT, &Origin::Principal(somebody()), &What::Command(command(0, 1)));
         let mut ends = 0;
         for (i, step) in steps.into_iter().enumerate() {
             let ending = matches!(step, Step::Ended(_));
             let what = What::Step { command: CommandId(2), step };
             if twin.check(&what).is_ok() {
-                twin.apply(Seq(i as u64 + 3), &Origin::Keeper, &what);
+                twin.apply(Seq(i as u64 + 3), AT, &Origin::Keeper, &what);
                 ends += u32::from(ending);
             }
         }
         prop_assert!(ends <= 1);
         prop_assert_eq!(twin.commands().is_empty(), ends == 1);
         prop_assert_eq!(twin.desired()[&0].stage.ended(), ends == 1, "the outcome stays readable");
+        prop_assert_eq!(twin.desired()[&0].at, AT, "and so does when it was asked");
     }
 }
 
@@ -198,8 +200,8 @@ fn a_bad_reading_keeps_the_last_value() {
             entries: vec![entry],
         })
     };
-    twin.apply(Seq(2), &Origin::Asset, &report(Some(230), Quality::GOOD));
-    twin.apply(Seq(3), &Origin::Asset, &report(None, Quality::bad(Cause::Timeout)));
+    twin.apply(Seq(2), AT, &Origin::Asset, &report(Some(230), Quality::GOOD));
+    twin.apply(Seq(3), AT, &Origin::Asset, &report(None, Quality::bad(Cause::Timeout)));
     let reading = twin.reading(2).unwrap();
     assert_eq!(reading.value, Some(Value::Unsigned(230)));
     assert_eq!(reading.quality, Quality::bad(Cause::Timeout));
