@@ -18,7 +18,7 @@ use crate::job::seal_found;
 use crate::links::Links;
 use crate::reader::SegmentReader;
 use crate::record;
-use crate::segment::{HEADER, Segment, SegmentHeader, TRAILER, footer_offset};
+use crate::segment::{Family, HEADER, Segment, SegmentHeader, TRAILER, footer_offset};
 use crate::snapshot::{self, Snapshot};
 
 /// What was found at opening.
@@ -98,9 +98,9 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
         }
     }
     let unreadable = lost_files(disk, &recovery.set_aside, &found);
-    let (mut frames, unsealed) = scan(&found, recovery.snapshot, &mut recovery)?;
+    let (frames, unsealed) = scan(&found, recovery.snapshot, &mut recovery)?;
     let mut told = Vec::new();
-    fold(&mut state, &mut links, &mut catalog, &mut frames, &mut told, &mut recovery);
+    fold(&mut state, &mut links, &frames, &mut told, &mut recovery);
     let headers = found.iter().map(|f| f.segment.header.epoch).max().unwrap_or(0);
     recovery.epoch = headers.max(state.epoch()) + 1;
     for (first, last) in unreadable {
@@ -108,7 +108,8 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
         recovery.gaps.push((first, last.unwrap_or(recovery.surviving)));
     }
     recovery.gaps.retain(|(first, last)| first <= last);
-    missing(&frames, &told, clean, boot, &state, &mut recovery);
+    let ranges: Vec<_> = told.iter().map(|(range, _)| *range).collect();
+    missing(&frames, &ranges, clean, boot, &state, &mut recovery);
     for (one, summary) in unsealed {
         if summary.is_empty() {
             disk.remove(&one.segment.name).map_err(|e| OpenError::read(&one.segment.name, e))?;
@@ -123,6 +124,7 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
             catalog.insert(one.segment.clone());
         }
     }
+    raise_floors(&mut catalog, &told);
     clear(disk, &names, &recovery);
     links.links.values_mut().for_each(|link| link.clamp(recovery.surviving));
     Ok(Recovered { state, links, catalog, snapshots: good, recovery })
@@ -185,6 +187,8 @@ fn footer(file: &dyn File, id: u64, len: u64) -> io::Result<Option<(Footer, u64)
     Ok(Footer::decode(id, &bytes).map(|footer| (footer, offset)))
 }
 
+/// A stretch that the log itself says is gone, and why.
+type Told = ((Seq, Seq), GapCause);
 type Scanned<'a> = (BTreeMap<Seq, (Frame, u32)>, Vec<(&'a Found, Summary)>);
 
 /// Reads every frame after the snapshot, and finds where unsealed segments end.
@@ -253,9 +257,8 @@ fn zeros(file: &dyn File, from: u64, to: u64) -> io::Result<bool> {
 fn fold(
     state: &mut State,
     links: &mut Links,
-    catalog: &mut Catalog,
-    frames: &mut BTreeMap<Seq, (Frame, u32)>,
-    told: &mut Vec<(Seq, Seq)>,
+    frames: &BTreeMap<Seq, (Frame, u32)>,
+    told: &mut Vec<Told>,
     recovery: &mut Recovery,
 ) {
     for (frame, _) in frames.values() {
@@ -276,15 +279,23 @@ fn fold(
                 if let twin::Body::Gateway(twin::GatewayEvent::Gap { first, last, cause }) =
                     &commit.body
                 {
-                    told.push((*first, *last));
-                    if *cause == GapCause::Retention {
-                        let floor = &mut catalog.floors[0];
-                        *floor = (*floor).max(*last);
-                    }
+                    told.push(((*first, *last), *cause));
                 }
                 state.apply(&commit);
             }
         }
+    }
+}
+
+/// Retention dropped up to these commits. Of which family they were is not said: of one that keeps nothing so old. Lanes
+/// that have not passed what another family still keeps are not overtaken.
+fn raise_floors(catalog: &mut Catalog, told: &[Told]) {
+    for family in Family::ALL {
+        let oldest = catalog.family(family).first().map(|s| s.header.base);
+        let dropped = told.iter().filter(|(_, cause)| *cause == GapCause::Retention);
+        let last = dropped.map(|((_, last), _)| *last).filter(|l| oldest.is_none_or(|o| o > *l));
+        let floor = &mut catalog.floors[family.at()];
+        *floor = last.max().unwrap_or_default().max(*floor);
     }
 }
 

@@ -99,6 +99,42 @@ fn retention_drops_the_oldest_says_so_and_overtakes_lanes_openly() {
     assert_eq!(value, Some(Value::Text(format!("{:0100}", 599).into())), "descriptions are kept");
 }
 
+/// Records of a family go by themselves: a crash before the next snapshot must not take that for samples that went.
+#[test]
+fn records_that_retention_dropped_do_not_overtake_samples_after_a_crash() {
+    let mut options = options(true);
+    let segment = 2 << 10;
+    options.samples = Budget { bytes: 1 << 20, age: None, segment };
+    options.records = Budget { bytes: 8 << 10, age: None, segment };
+    let (mut life, _) = Life::begin(Sim::default(), options.clone(), 1, 1);
+    life.found();
+    life.lanes.disconnected();
+    let mut n = 0;
+    while life.store.statistics().counters.dropped_segments == 0 {
+        n += 1;
+        life.core.accept(&mut vec![reading(TWINS[0], n), relation(n)]);
+        life.core.tick();
+        if life.store.statistics().counters.dropped_segments == 0 {
+            work(&mut life);
+        }
+    }
+    // The file goes, and no snapshot comes before the crash.
+    (life.core.snapshot_due, life.core.unsnapshotted) = (false, 0);
+    let done = life.core.begin_job(true).unwrap().run();
+    life.core.finish_job(done);
+    let disk = life.disk.image().crash(Survival::Everything);
+    let (mut next, resume) = Life::begin(disk, options, 1, 2);
+    let (_, last) = resume.overtaken.expect("records were dropped before they were delivered");
+    let log = read_all(&next);
+    let samples =
+        log.values().filter(|f| f.class == Class::Sample && f.seq < next.recovery.surviving);
+    let kept: Vec<Seq> = samples.map(|f| f.seq).collect();
+    assert!(kept[0] < last, "some of them are as old as the records that went");
+    let mut out = Vec::new();
+    while next.lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out).is_some() {}
+    assert_eq!(out.iter().map(|f| f.seq).collect::<Vec<_>>(), kept);
+}
+
 #[test]
 fn descriptions_outlive_the_segment_that_had_them() {
     let mut life = begin(6 << 10);

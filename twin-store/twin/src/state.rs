@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::{
-    Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome, Principal,
-    PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
+    Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome,
+    Principal, PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
 /// The twins, the commands known by key, the clock, and the write switch.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Binding, Boottime, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle, LifeCycle,
-    Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Report, Reported, Seq,
-    Stage, Step, TwinId, Value, What,
+    Binding, Boottime, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle,
+    LifeCycle, Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Report,
+    Reported, Seq, Stage, Step, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
