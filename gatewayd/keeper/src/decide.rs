@@ -35,6 +35,8 @@ pub fn trigger(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> Option<Tr
     }
     match state {
         LifeCycle::Created | LifeCycle::Done => Some(Trigger::Configured),
+        // What was heard before every line gave it up is no news.
+        LifeCycle::Unbound if given_up(twin) => None,
         LifeCycle::Unbound => presence.reached.then_some(Trigger::AssetBound),
         LifeCycle::Bound | LifeCycle::Shadowed | LifeCycle::OutOfSync if given_up(twin) => {
             Some(Trigger::AssetUnbound)
@@ -112,7 +114,12 @@ mod tests {
         let declared = Declaration { groups, ..Declaration::default() };
         let description = Description::default().revise(&declared).unwrap().description;
         let mut twin = Twin::new("t".parse().unwrap(), Handle(1));
-        twin.apply(Seq(1), Boottime(0), &Origin::Configuration, &What::Described(Arc::new(description)));
+        twin.apply(
+            Seq(1),
+            Boottime(0),
+            &Origin::Configuration,
+            &What::Described(Arc::new(description)),
+        );
         for trigger in path {
             let from = twin.life_cycle();
             let to = from.after(*trigger).unwrap();
@@ -207,6 +214,29 @@ mod tests {
             "the slow group need not come first"
         );
         assert_eq!(heard(21 * S, S, 2 * S), None, "the slow group was heard of another binding");
+    }
+
+    #[test]
+    fn a_twin_that_every_line_gave_up_stays_unbound_until_one_reaches_it_again() {
+        let mut twin = twin(&[Configured, AssetBound]);
+        let bind = |twin: &mut Twin, bound| {
+            let binding = Binding { line: "l".into(), bound, asset: None, cause: None };
+            twin.apply(Seq(3), Boottime(0), &Origin::Asset, &What::Binding(binding));
+        };
+        bind(&mut twin, false);
+        assert_eq!(at(&twin, 0, Some(S), Some(S), S), Some(Trigger::AssetUnbound));
+        let (from, trigger) = (LifeCycle::Bound, Trigger::AssetUnbound);
+        let what = What::Transition {
+            from,
+            to: LifeCycle::Unbound,
+            trigger,
+            detail: None,
+            entanglement: None,
+        };
+        twin.apply(Seq(4), Boottime(0), &Origin::Keeper, &what);
+        assert_eq!(at(&twin, 2 * S, Some(S), Some(S), 2 * S), None, "heard before it was given up");
+        bind(&mut twin, true);
+        assert_eq!(at(&twin, 2 * S, Some(3 * S), None, 3 * S), Some(AssetBound));
     }
 
     #[test]
