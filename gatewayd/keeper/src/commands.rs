@@ -1,6 +1,8 @@
 //! How commands end: confirmed by what came back, or by time.
 
-use twin::{CommandState, Moment, Outcome, Quality, Reason, Stage, Step, Twin, Value, ValueType};
+use twin::{
+    CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value, ValueType,
+};
 
 /// Microseconds after the deadline during which an answer to something that was sent is still waited for,
 /// besides the point's settle time.
@@ -34,11 +36,11 @@ pub fn confirms(
     if near || expected == found { Verdict::Confirmed } else { Verdict::Differs }
 }
 
-/// The step that a read-back of this command leads to.
-pub(crate) fn concluded(twin: &Twin, open: &CommandState) -> Option<Step> {
+/// The step that a read-back of this command leads to. The state may be ahead of it: what was read back decides.
+pub(crate) fn concluded(twin: &Twin, open: &CommandState, reported: &Reported) -> Option<Step> {
     let expected = open.expected.as_ref()?;
     let point = twin.description().point(open.command.index)?;
-    let reading = twin.reading(open.command.index)?;
+    let reading = reported.entries.iter().find(|e| e.index == open.command.index)?;
     let tolerance = point.spec.access.writable.as_ref().map_or(0.0, |w| w.tolerance);
     let verdict = confirms(
         &point.spec.value_type,

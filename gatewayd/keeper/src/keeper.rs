@@ -8,8 +8,8 @@ use base::{CancellationToken, Clock};
 use tokio::sync::{mpsc, watch};
 use twin::{
     Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Handle, Moment,
-    Order, Origin, Outcome, Reason, Seq, Stage, Step, Submission, Timestamp, Trigger, Twin, TwinId,
-    What,
+    Order, Origin, Outcome, Reason, Reported, Seq, Stage, Step, Submission, Timestamp, Trigger,
+    Twin, TwinId, What,
 };
 use twin_store::{Follower, Frame, Freshness, Kind, Store};
 
@@ -136,7 +136,7 @@ impl Keeper {
             }
             What::Reported(reported) => {
                 if let Some(id) = reported.command {
-                    self.conclude(twin, id).await;
+                    self.conclude(twin, id, reported).await;
                 }
             }
             What::Step { command, step: Step::Acknowledged } => self.called(twin, *command).await,
@@ -244,11 +244,11 @@ impl Keeper {
     }
 
     /// A read-back arrived: what it says ends the command.
-    async fn conclude(&self, twin: &TwinId, id: CommandId) {
+    async fn conclude(&self, twin: &TwinId, id: CommandId, reported: &Reported) {
         let inherited = self.read_back.contains(&id);
         let step = self.store.read(|state| {
             let twin = state.twin(twin)?;
-            concluded(twin, twin.commands().get(&id)?)
+            concluded(twin, twin.commands().get(&id)?, reported)
         });
         if let Some(step) = step {
             self.submit(stepped(twin, id, restarted(step, inherited))).await;

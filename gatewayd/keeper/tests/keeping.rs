@@ -220,6 +220,21 @@ async fn a_command_is_confirmed_by_what_comes_back() {
     run.end().await;
 }
 
+/// Somebody turns the knob right after the read-back: the command had done its work.
+#[tokio::test]
+async fn a_poll_after_the_read_back_does_not_decide() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let command = run.ask("k1", 20, 10).await;
+    run.order().await;
+    run.sent(command, 20).await.unwrap();
+    run.report(20, Some(command)).await;
+    run.report(21, None).await;
+    run.until("ended", |run| run.outcome().is_some_and(|stage| stage.ended())).await;
+    assert_eq!(run.outcome(), Some(Stage::Ended(Outcome::Confirmed)));
+    run.end().await;
+}
+
 #[tokio::test]
 async fn a_command_that_nobody_carries_out_ends_by_time() {
     let dir = tempfile::tempdir().unwrap();
