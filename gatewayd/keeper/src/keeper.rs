@@ -19,6 +19,12 @@ use crate::decide::{Fresh, Presence, trigger};
 /// How often time is looked at. Commands and their answers do not wait for it.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Microseconds after which a transition that was not committed is submitted again: the disk may have refused it.
+const PATIENCE: i64 = 2_000_000;
+
+/// Microseconds of a run during which the read-back of what may have left before it is waited for.
+const READ_BACK: i64 = 60_000_000;
+
 /// Everything about twins that time decides.
 pub struct Keeper {
     store: Store,
@@ -32,8 +38,8 @@ pub struct Keeper {
     entered: BTreeMap<Handle, Boottime>,
     /// When each twin was last without an asset, as far as this run saw it.
     alone: BTreeMap<Handle, Boottime>,
-    /// Transitions submitted and not yet committed, by the commit since which the twin stands where it stood.
-    decided: BTreeMap<Handle, Seq>,
+    /// Transitions submitted and not yet committed: the commit since which the twin stands where it stood, and when.
+    decided: BTreeMap<Handle, (Seq, Boottime)>,
     /// Commands that were open when this run began and have not been taken up again.
     inherited: BTreeSet<CommandId>,
     /// Commands that may have left before this run began: they are only read back.
@@ -169,14 +175,21 @@ impl Keeper {
                     alone: alone.get(&twin.handle()).copied().unwrap_or(began),
                     fresh,
                 };
-                if decided.get(&twin.handle()) != Some(&twin.since())
+                let waits = decided.get(&twin.handle()).is_some_and(|(since, at)| {
+                    *since == twin.since() && now.boottime.0 - at.0 < PATIENCE
+                });
+                if !waits
                     && let Some(by) = trigger(twin, &presence, now.boottime)
                     && let Some(change) = transition(twin, by)
                 {
-                    decided.insert(twin.handle(), twin.since());
+                    decided.insert(twin.handle(), (twin.since(), now.boottime));
                     due.push(change);
                 }
                 for (id, open) in twin.commands() {
+                    // A restart may have taken longer than the deadline: the read-back is due all the same.
+                    if read_back.contains(id) && now.boottime.0 - began.0 < READ_BACK {
+                        continue;
+                    }
                     if let Some(step) = overdue(twin, open, now) {
                         due.push(stepped(twin.id(), *id, restarted(step, read_back.contains(id))));
                     }
@@ -205,7 +218,8 @@ impl Keeper {
                         .map(|(id, open)| (twin.id().clone(), *id, open.command.clone()))
                 })
                 .filter(|(_, id, command)| {
-                    self.inherited.contains(id) && !command.deadline.passed(now)
+                    let may = self.read_back.contains(id) || !command.deadline.passed(now);
+                    may && self.inherited.contains(id)
                 })
                 .collect()
         });

@@ -169,6 +169,14 @@ impl Run {
         self.until("shadowed", |run| run.life() == Some(LifeCycle::Shadowed)).await;
     }
 
+    /// As after every restart: out of sync until it is heard.
+    async fn shadowed_again(&self) {
+        self.until("restarted", |run| run.life() == Some(LifeCycle::OutOfSync)).await;
+        self.hand.advance(Duration::from_secs(1));
+        self.report(1, None).await;
+        self.until("shadowed", |run| run.life() == Some(LifeCycle::Shadowed)).await;
+    }
+
     async fn order(&mut self) -> CommandOrder {
         tokio::time::timeout(Duration::from_secs(10), self.orders.recv()).await.unwrap().unwrap()
     }
@@ -302,5 +310,64 @@ async fn after_a_restart_what_was_sent_is_only_read_back() {
     };
     run.until("confirmed", |run| stage(run, sent) == Some(Stage::Ended(Outcome::Confirmed))).await;
     run.until("expired", |run| stage(run, over) == Some(Stage::Ended(Outcome::Expired))).await;
+    run.end().await;
+}
+
+/// A disk that is full for a moment must not leave a twin where it stands for ever.
+#[tokio::test]
+async fn a_transition_that_was_not_committed_is_submitted_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = first_run(dir.path()).await;
+    run.keeper.stop().cancel();
+    // This keeper's changes go to the test, which refuses them.
+    let (submit, mut submissions) = mpsc::channel(64);
+    let (orders, _) = mpsc::channel(4);
+    let wanted = run.configured.subscribe();
+    let keeper = Keeper::new(run.store.clone(), submit, orders, wanted, run.clock.clone());
+    let (scope, _) = Scope::new("keeper", &CancellationToken::new());
+    scope.spawn("run", keeper.run(scope.stop().clone()));
+    run.configured.send(Arc::default()).unwrap();
+    for _ in 0..3 {
+        let next = tokio::time::timeout(Duration::from_secs(10), submissions.recv());
+        let submission = next.await.unwrap().unwrap();
+        let Input::Change(change, _) = submission.input else { panic!("no change") };
+        assert!(matches!(change.what, What::Transition { to: LifeCycle::Done, .. }));
+        run.hand.advance(Duration::from_secs(3));
+    }
+    scope.join().await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_is_read_back_though_its_deadline_passed_during_the_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let command = run.ask("sent", 20, 2).await;
+    run.order().await;
+    run.sent(command, 20).await.unwrap();
+    run.end().await;
+
+    let mut run = Run::begin(dir.path(), 200);
+    run.until("restarted", |run| run.life() == Some(LifeCycle::OutOfSync)).await;
+    run.report(20, None).await;
+    let order = run.order().await;
+    assert_eq!((order.id, order.read_back_only), (command, true));
+    run.report(20, Some(command)).await;
+    run.until("confirmed", |run| run.outcome() == Some(Stage::Ended(Outcome::Confirmed))).await;
+    run.end().await;
+
+    // Whatever never answers is unknown in the end.
+    let mut run = Run::begin(dir.path(), 300);
+    run.shadowed_again().await;
+    let command = run.ask("silent", 30, 2).await;
+    run.order().await;
+    run.sent(command, 30).await.unwrap();
+    run.end().await;
+    let run = Run::begin(dir.path(), 400);
+    run.hand.advance(Duration::from_secs(61));
+    let unknown = |run: &Run| {
+        matches!(run.outcome(), Some(Stage::Ended(Outcome::Unknown(Reason::Restarted, _))))
+    };
+    run.until("unknown", unknown).await;
     run.end().await;
 }
