@@ -8,6 +8,7 @@ use twin::{
     Outcome, Principal, PrincipalKind, Receipt, Refusal, Seq, State, Submission, Timestamp, What,
 };
 
+use crate::disk::full;
 use crate::frame::{self, Class, Frame, Header, Kind};
 use crate::job::SyncFile;
 use crate::log::Log;
@@ -242,7 +243,7 @@ impl Core {
         bytes: &mut [u8],
     ) -> std::io::Result<()> {
         let wrote = self.log.append(&mut inner.catalog, family, first, bytes);
-        if wrote.is_err() && self.make_room(inner) {
+        if wrote.as_ref().is_err_and(full) && self.make_room(inner) {
             self.log.append(&mut inner.catalog, family, first, bytes)?;
         } else {
             wrote?;

@@ -191,6 +191,11 @@ impl File for RealFile {
     }
 }
 
+/// Whether an operation failed for want of room: only then does dropping something help.
+pub(crate) fn full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Writes zeros up to this length, so that later writes need no room.
 pub(crate) fn zero_fill(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
     let zeros = vec![0; 64 << 10];

@@ -52,7 +52,7 @@ pub(crate) struct Done {
     pub(crate) failed: Vec<(SyncFile, io::Error)>,
     pub(crate) dir: Option<io::Error>,
     pub(crate) snapshot: Option<Result<Seq, io::Error>>,
-    pub(crate) spares: Vec<(Family, bool)>,
+    pub(crate) spares: Vec<(Family, io::Result<()>)>,
     /// Calls of fsync and fdatasync.
     pub(crate) syncs: u64,
 }
@@ -116,7 +116,7 @@ impl Job {
             done.snapshot = Some(Err(io::Error::other("the log below it is not durable")));
         }
         for (family, capacity) in self.spares {
-            done.spares.push((family, prepare(&*self.disk, family, capacity).is_ok()));
+            done.spares.push((family, prepare(&*self.disk, family, capacity)));
         }
         done
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use twin::{Seq, State};
 
 use crate::catalog::Catalog;
-use crate::disk::{Disk, File, zero_fill};
+use crate::disk::{Disk, File, full, zero_fill};
 use crate::footer::{Footer, Summary};
 use crate::frame::{self, Header};
 use crate::job::{Job, SyncFile};
@@ -34,7 +34,10 @@ pub(crate) struct Log {
 enum Spare {
     Missing,
     Asked,
+    /// There is no room for it.
     Refused,
+    /// It could not be made, for another reason.
+    Failed,
     Ready,
 }
 
@@ -208,8 +211,12 @@ impl Log {
         job
     }
 
-    pub(crate) fn spared(&mut self, family: Family, ready: bool) {
-        self.spare[family.at()] = if ready { Spare::Ready } else { Spare::Refused };
+    pub(crate) fn spared(&mut self, family: Family, prepared: &io::Result<()>) {
+        self.spare[family.at()] = match prepared {
+            Ok(()) => Spare::Ready,
+            Err(error) if full(error) => Spare::Refused,
+            Err(_) => Spare::Failed,
+        };
     }
 
     /// The disk had no room for the reserve of records.
@@ -217,10 +224,12 @@ impl Log {
         self.spare[Family::Records.at()] == Spare::Refused
     }
 
-    /// A disk that had no room may have some now.
+    /// What could not be made may be made now.
     pub(crate) fn ask_again(&mut self) {
-        for spare in self.spare.iter_mut().filter(|s| **s == Spare::Refused) {
-            *spare = Spare::Missing;
+        for spare in &mut self.spare {
+            if let Spare::Refused | Spare::Failed = spare {
+                *spare = Spare::Missing;
+            }
         }
     }
 

@@ -113,8 +113,8 @@ impl Core {
         for (segment, end) in &done.synced {
             self.log.synced(segment, *end);
         }
-        for (family, ready) in done.spares {
-            self.log.spared(family, ready);
+        for (family, prepared) in done.spares {
+            self.log.spared(family, &prepared);
         }
         if let Some(error) = done.dir {
             tracing::error!("cannot sync the store's directory: {error}");

@@ -190,6 +190,29 @@ fn a_full_disk_drops_old_samples_then_keeps_going_in_memory_and_says_so_once() {
     }
 }
 
+/// Dropping samples helps against a full disk and against nothing else.
+#[test]
+fn a_disk_that_is_not_full_costs_no_old_samples() {
+    let disk = Sim::default();
+    let mut life = begin(&disk, 1);
+    for n in 0..100 {
+        life.core.accept(&mut vec![reading(n)]);
+        settle(&mut life);
+    }
+    let before = read_all(&life);
+    disk.fail(Faults { no_files: true, ..Faults::default() });
+    for n in 100..160 {
+        life.core.accept(&mut vec![reading(n)]);
+        settle(&mut life);
+    }
+    assert!(life.store.statistics().counters.full, "memory alone has the newest");
+    disk.fail(Faults::default());
+    settle(&mut life);
+    let after = read_all(&life);
+    assert!(before.keys().all(|seq| after.contains_key(seq)), "nothing was dropped");
+    assert_eq!(life.store.statistics().counters.dropped_segments, 0);
+}
+
 #[test]
 fn a_read_only_disk_refuses_records_and_the_store_does_not_open_on_it() {
     let disk = Sim::default();

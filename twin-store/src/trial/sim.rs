@@ -33,6 +33,8 @@ pub(super) struct Faults {
     pub(super) capacity: Option<usize>,
     /// Every write is refused.
     pub(super) read_only: bool,
+    /// No file is opened or made: the process has too many.
+    pub(super) no_files: bool,
     /// This many calls of sync from now, one fails; what it was to keep stays readable and is on no disk.
     pub(super) sync_fails_in: Option<usize>,
 }
@@ -239,6 +241,10 @@ impl State {
         }
     }
 
+    fn openable(&self) -> io::Result<()> {
+        if self.faults.no_files { Err(io::Error::other("too many open files")) } else { Ok(()) }
+    }
+
     /// Whether this call of sync is the one that fails.
     fn sync_fails(&mut self) -> bool {
         let left = self.faults.sync_fails_in;
@@ -257,6 +263,7 @@ impl Disk for Sim {
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let mut s = self.lock();
         s.writable(0)?;
+        s.openable()?;
         if s.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -267,7 +274,9 @@ impl Disk for Sim {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let inode = *self.lock().names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let s = self.lock();
+        s.openable()?;
+        let inode = *s.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimFile { disk: self.clone(), inode }))
     }
 
