@@ -222,12 +222,24 @@ impl Core {
             }
             inner.counters.memory_only += 1;
             self.lose(first, inner.head);
+            self.refuse_from(first);
         }
         self.show(inner, &batch);
         batch.clear();
         // One batch of a bad hour must not hold its memory for ever.
         batch.shrink_to(1 << 20);
         self.batch = batch;
+    }
+
+    /// Tells those who wait for a commit from `first` on that memory alone has it.
+    fn refuse_from(&mut self, first: Seq) {
+        for (seq, receipt, accepted) in std::mem::take(&mut self.waiting) {
+            if seq < first {
+                self.waiting.push((seq, receipt, accepted));
+            } else {
+                receipt.tell(Err(Refusal::Storage("the disk takes no more samples".into())));
+            }
+        }
     }
 
     fn lose(&mut self, first: Seq, last: Seq) {
@@ -305,12 +317,20 @@ impl Core {
         Ok(())
     }
 
-    /// Says that commits are gone.
-    pub(crate) fn gap(&mut self, inner: &mut Inner, (first, last): (Seq, Seq), cause: GapCause) {
+    /// Says that commits are gone; where that is not written, it has to be said again.
+    #[must_use]
+    pub(crate) fn gap(
+        &mut self,
+        inner: &mut Inner,
+        (first, last): (Seq, Seq),
+        cause: GapCause,
+    ) -> bool {
         let now = self.now();
-        if self.gateway(inner, GatewayEvent::Gap { first, last, cause }, now).is_err() {
-            tracing::error!("cannot record that commits {} to {} are gone", first.0, last.0);
+        let said = self.gateway(inner, GatewayEvent::Gap { first, last, cause }, now).is_ok();
+        if !said {
+            tracing::warn!("cannot record yet that commits {} to {} are gone", first.0, last.0);
         }
+        said
     }
 
     /// Logs the positions of lanes that moved, all in one record.

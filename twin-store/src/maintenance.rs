@@ -37,12 +37,19 @@ impl Core {
         }
         self.write_samples(&mut inner);
         for range in std::mem::take(&mut inner.damage) {
-            self.gap(&mut inner, range, GapCause::Damage);
+            if !self.gap(&mut inner, range, GapCause::Damage) {
+                inner.damage.push(range);
+            }
         }
         if let Some(range) = self.lost.filter(|_| self.takes_again(&mut inner)) {
             self.lost = None;
-            inner.counters.full = false;
-            self.gap(&mut inner, range, GapCause::Full);
+            if self.gap(&mut inner, range, GapCause::Full) {
+                inner.counters.full = false;
+            } else {
+                // The gap's own number may be lost as well now.
+                let last = self.lost.map_or(range.1, |(_, last)| last);
+                self.lost = Some((range.0, last));
+            }
         }
         self.retain(&mut inner);
         self.tell_dropped(&mut inner);
@@ -79,7 +86,8 @@ impl Core {
         }
         self.write_samples(&mut inner);
         let mut job = self.log.job(inner.head, &inner.state);
-        if self.snapshot_due && self.lost.is_none() {
+        // A snapshot stands on a log that has everything before it.
+        if self.snapshot_due && self.lost.is_none() && self.rescues.is_empty() {
             job.snapshot = Some(snapshot_file(&inner, false));
             self.snapshot_due = false;
             self.unsnapshotted = 0;

@@ -118,7 +118,9 @@ impl Core {
     /// Records what was dropped. Apart from dropping, which may happen while a record is being written.
     pub(crate) fn tell_dropped(&mut self, inner: &mut Inner) {
         for range in std::mem::take(&mut self.dropped) {
-            self.gap(inner, range, GapCause::Retention);
+            if !self.gap(inner, range, GapCause::Retention) {
+                self.dropped.push(range);
+            }
         }
     }
 }

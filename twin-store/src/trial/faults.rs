@@ -214,6 +214,33 @@ fn a_disk_that_is_not_full_costs_no_old_samples() {
 }
 
 #[test]
+fn what_was_lost_is_said_though_the_first_attempt_to_say_it_fails() {
+    let disk = Sim::default();
+    let mut life = begin(&disk, 1);
+    disk.fail(Faults { refused: Some("samples"), ..Faults::default() });
+    let first = life.store.head().next();
+    let answers = Answers::default();
+    for n in 0..50 {
+        life.core.accept(&mut vec![with_receipt(reading(n), &answers)]);
+    }
+    let told = answers.lock().unwrap().clone();
+    assert!(told.len() == 50 && told.iter().all(Result::is_err), "memory keeps no promise");
+    let last = life.store.head();
+    assert!(life.store.statistics().counters.full);
+    disk.fail(Faults { refused: Some("records"), ..Faults::default() });
+    for _ in 0..3 {
+        settle(&mut life);
+        assert!(life.store.statistics().counters.full, "a standing alarm until it is said");
+    }
+    disk.fail(Faults::default());
+    settle(&mut life);
+    assert!(!life.store.statistics().counters.full);
+    let log = read_all(&life);
+    let gaps = gaps(&life, &log);
+    assert!(gaps.iter().any(|(a, b)| *a <= first && last <= *b), "{first:?} {last:?} {gaps:?}");
+}
+
+#[test]
 fn a_read_only_disk_refuses_records_and_the_store_does_not_open_on_it() {
     let disk = Sim::default();
     let mut life = begin(&disk, 1);

@@ -33,6 +33,8 @@ pub(super) struct Faults {
     pub(super) capacity: Option<usize>,
     /// Every write is refused.
     pub(super) read_only: bool,
+    /// Nothing is written into files whose names begin so, nor are any made.
+    pub(super) refused: Option<&'static str>,
     /// No file is opened or made: the process has too many.
     pub(super) no_files: bool,
     /// This many calls of sync from now, one fails; what it was to keep stays readable and is on no disk.
@@ -241,6 +243,13 @@ impl State {
         }
     }
 
+    fn taken(&self, name: &str) -> io::Result<()> {
+        match self.faults.refused {
+            Some(prefix) if name.starts_with(prefix) => Err(io::Error::other("refused")),
+            _ => Ok(()),
+        }
+    }
+
     fn openable(&self) -> io::Result<()> {
         if self.faults.no_files { Err(io::Error::other("too many open files")) } else { Ok(()) }
     }
@@ -264,6 +273,7 @@ impl Disk for Sim {
         let mut s = self.lock();
         s.writable(0)?;
         s.openable()?;
+        s.taken(name)?;
         if s.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -287,6 +297,7 @@ impl Disk for Sim {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut s = self.lock();
         s.writable(0)?;
+        s.taken(to)?;
         let inode = *s.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         s.rename_op(NameOp::Link(to.to_owned(), inode));
         Ok(())
@@ -333,6 +344,8 @@ impl File for SimFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut s = self.disk.lock();
         let offset = usize::try_from(offset).unwrap();
+        let name = s.names.iter().find(|(_, inode)| **inode == self.inode);
+        name.map_or(Ok(()), |(name, _)| s.taken(name))?;
         s.writable((offset + bytes.len()).saturating_sub(s.inodes[self.inode].now.len()))?;
         let inode = &mut s.inodes[self.inode];
         write(Arc::make_mut(&mut inode.now), offset, bytes);
