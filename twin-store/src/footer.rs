@@ -83,6 +83,11 @@ impl Summary {
         self.first_at
     }
 
+    /// How many twins occur, the gateway included.
+    pub(crate) fn twins(&self) -> usize {
+        self.handles.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }

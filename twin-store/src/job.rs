@@ -132,7 +132,12 @@ impl SyncFile {
                     return Ok(());
                 }
                 // Without a footer it is read in full at the next start; no commit is lost by that.
-                Err(error) => tracing::warn!("cannot seal {}: {error}", self.segment.name),
+                Err(error) => {
+                    tracing::warn!("cannot seal {}: {error}", self.segment.name);
+                    self.file.sync()?;
+                    self.segment.sealed(footer.clone(), self.segment.size());
+                    return Ok(());
+                }
             }
         }
         self.file.sync()

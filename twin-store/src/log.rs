@@ -12,8 +12,9 @@ use crate::frame::{self, Header};
 use crate::job::{Job, SyncFile};
 use crate::segment::{Family, HEADER, Segment, SegmentHeader};
 
-/// Room that a segment keeps for its footer, beside 12 bytes per twin.
+/// Room that a segment keeps for its footer, and for each twin in it; a full disk gives no more.
 const FOOTER_ROOM: u64 = 256;
+const FOOTER_ENTRY: u64 = 20;
 
 /// The segments that are being written.
 pub(crate) struct Log {
@@ -250,6 +251,7 @@ impl Log {
     pub(crate) fn rescue(
         &mut self,
         catalog: &mut Catalog,
+        state: &State,
         failed: &mut SyncFile,
     ) -> io::Result<()> {
         let family = failed.segment.header.family;
@@ -257,6 +259,7 @@ impl Log {
             self.active[family.at()].take_if(|a| Arc::ptr_eq(&a.segment, &failed.segment))
         {
             failed.end = current.end;
+            failed.footer = Some(current.summary.footer(state));
         }
         let n = usize::try_from(failed.end - failed.synced).unwrap_or(0);
         let mut bytes = vec![0; n];
@@ -272,6 +275,10 @@ impl Log {
         failed.segment.grow(failed.synced, Seq(first.0 - 1));
         if failed.synced == HEADER {
             catalog.remove(&failed.segment);
+        } else if let Some(footer) = failed.footer.take() {
+            // Not on disk, but retention has to know what it holds.
+            let footer = Footer { last: Seq(first.0 - 1), ..footer };
+            failed.segment.sealed(footer, failed.segment.size());
         }
         catalog.insert(rescued.segment.clone());
         self.closing.push(rescued);
@@ -305,7 +312,8 @@ impl Active {
     }
 
     fn room(&self) -> u64 {
-        self.capacity.saturating_sub(self.end + FOOTER_ROOM)
+        let twins = self.summary.twins() as u64 * FOOTER_ENTRY;
+        self.capacity.saturating_sub(self.end + FOOTER_ROOM + twins)
     }
 
     fn share(&self) -> Self {

@@ -174,7 +174,8 @@ impl Core {
     /// Writes what failed files may have lost into new segments; says whether all of it worked.
     fn rescue(&mut self, inner: &mut Inner) -> bool {
         let mut failed = std::mem::take(&mut self.rescues);
-        failed.retain_mut(|file| match self.log.rescue(&mut inner.catalog, file) {
+        let Inner { catalog, state, .. } = inner;
+        failed.retain_mut(|file| match self.log.rescue(catalog, state, file) {
             Ok(()) => false,
             Err(error) => {
                 tracing::error!("cannot write {} anew: {error}", file.segment.name);

@@ -131,7 +131,7 @@ fn a_full_disk_drops_old_samples_then_keeps_going_in_memory_and_says_so_once() {
     let disk = Sim::default();
     let mut life = begin(&disk, 1);
     let answers = Answers::default();
-    disk.fail(Faults { capacity: Some(40 << 10), ..Faults::default() });
+    disk.fail(Faults { capacity: Some(48 << 10), ..Faults::default() });
     for n in 0..400 {
         life.core.accept(&mut vec![reading(n)]);
         if n % 10 == 0 {

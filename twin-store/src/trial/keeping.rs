@@ -7,7 +7,7 @@ use twin::{Relationship, Value, What};
 
 use super::check::{gaps, read_all};
 use super::model::{Life, TWINS, options};
-use super::sim::{Sim, Survival};
+use super::sim::{Faults, Sim, Survival};
 use crate::filter::LinkOptions;
 use crate::frame::Class;
 use crate::lanes::{Limit, Want};
@@ -133,6 +133,28 @@ fn records_that_retention_dropped_do_not_overtake_samples_after_a_crash() {
     let mut out = Vec::new();
     while next.lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out).is_some() {}
     assert_eq!(out.iter().map(|f| f.seq).collect::<Vec<_>>(), kept);
+}
+
+#[test]
+fn a_segment_whose_sync_failed_goes_like_any_other() {
+    let mut life = begin(10 << 10);
+    let sync = |life: &mut Life, fails: Option<usize>| {
+        life.disk.fail(Faults { sync_fails_in: fails, ..Faults::default() });
+        life.core.accept(&mut vec![reading(TWINS[0], fails.map_or(1, |_| 2))]);
+        let done = life.core.begin_job(true).unwrap().run();
+        life.core.finish_job(done);
+    };
+    sync(&mut life, None);
+    sync(&mut life, Some(0));
+    assert_eq!(life.store.statistics().counters.sync_failures, 1);
+    for n in 10..600 {
+        life.core.accept(&mut vec![reading(TWINS[0], n)]);
+        if n % 10 == 0 {
+            work(&mut life);
+        }
+    }
+    let (_, bytes, _) = life.store.statistics().families[0];
+    assert!(bytes < 16 << 10, "{bytes} are kept");
 }
 
 #[test]
