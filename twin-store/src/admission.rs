@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twin::{
     Accepted, Acquisition, Change, Command, Description, GatewayEvent, Handle, Input, Moment,
-    Origin, Outcome, Refusal, Seen, TwinId, What, admit,
+    Origin, Outcome, Refusal, Seen, Step, TwinId, What, admit,
 };
 
 use crate::core::{Answer, Core, accepted, principal, refused};
@@ -74,6 +74,14 @@ impl Core {
                 let command = command.clone();
                 return self.command(inner, (handle, id), origin, command, now);
             }
+            What::Refused { key, .. } => {
+                if let Some(answer) = known_command(inner, &origin, key) {
+                    return Ok(answer);
+                }
+            }
+            What::Step { step: Step::Sent { .. }, .. } if !inner.state.writes_on() => {
+                return Err(invalid("writes are off on this gateway".to_owned()));
+            }
             What::Described(d) if **d == **twin.description() => return Ok(accepted(inner.head)),
             What::Described(d) => sound(twin.description(), d).map_err(invalid)?,
             what => twin.check(what).map_err(invalid)?,
@@ -102,9 +110,8 @@ impl Core {
         command: Command,
         now: Moment,
     ) -> Answer {
-        let by = principal(&origin);
-        if let Some(entry) = inner.state.ledger().find(&by, &command.key) {
-            return Ok(Accepted { seq: entry.seq, known: Some(entry.clone()), refused: None });
+        if let Some(answer) = known_command(inner, &origin, &command.key) {
+            return Ok(answer);
         }
         let Some(known) = inner.state.by_handle(twin.0) else { return Err(Refusal::NoSuchTwin) };
         match admit(&inner.state, known, &command, now) {
@@ -118,6 +125,12 @@ impl Core {
             }
         }
     }
+}
+
+/// Where the command with this key stands, if its caller has asked before.
+fn known_command(inner: &Inner, origin: &Origin, key: &Arc<str>) -> Option<Accepted> {
+    let entry = inner.state.ledger().find(&principal(origin), key)?;
+    Some(Accepted { seq: entry.seq, known: Some(entry.clone()), refused: None })
 }
 
 fn invalid(words: String) -> Refusal {
@@ -143,13 +156,19 @@ fn sound(old: &Description, new: &Description) -> Result<(), String> {
     if new.points.len() > Description::MAX_POINTS {
         return Err(format!("{} points are too many", new.points.len()));
     }
-    if new.points.len() < old.points.len() || new.features.len() < old.features.len() {
+    if new.points.len() < old.points.len() {
         return Err("an index that was given is missing".into());
     }
     for (i, (a, b)) in old.points.iter().zip(&new.points).enumerate() {
         if a.spec.value_type != b.spec.value_type {
             return Err(format!("index {i} cannot change its type"));
         }
+        if (&a.spec.feature, &a.spec.name) != (&b.spec.feature, &b.spec.name) {
+            return Err(format!("index {i} cannot become another point"));
+        }
+    }
+    if !new.features.starts_with(&old.features) {
+        return Err("a feature cannot change its index".into());
     }
     let lost = |p: &twin::Point| new.features.get(usize::from(p.feature)) != Some(&p.spec.feature);
     match new.points.iter().find(|p| lost(p)) {

@@ -12,7 +12,7 @@ use crate::disk::full;
 use crate::frame::{self, Class, Frame, Header, Kind};
 use crate::job::SyncFile;
 use crate::log::Log;
-use crate::record;
+use crate::record::{self, Raw};
 use crate::segment::Family;
 use crate::shared::{Inner, Shared};
 
@@ -135,21 +135,26 @@ impl Core {
         );
         let body = Body::Twin { handle, twin, origin, what };
         if sample {
-            return Ok(accepted(self.sample(inner, body, now)));
+            return self.sample(inner, body, now).map(accepted);
         }
         self.record(inner, body, now).map(accepted)
     }
 
     /// Appends a sample to the batch. It is applied at once: what an asset said is true, whatever the disk does.
-    fn sample(&mut self, inner: &mut Inner, body: Body, now: Moment) -> Seq {
+    fn sample(&mut self, inner: &mut Inner, body: Body, now: Moment) -> Result<Seq, Refusal> {
         let commit = next(&self.shared, inner, body, now);
-        if self.batch.is_empty() {
+        let before = self.batch.len();
+        encode(&mut self.batch, &inner.state, &commit);
+        if self.batch.len() - before > LONGEST_BODY {
+            self.batch.truncate(before);
+            return Err(Refusal::Invalid("it is longer than 16 MiB".into()));
+        }
+        if before == 0 {
             self.first = commit.seq;
         }
-        encode(&mut self.batch, &inner.state, &commit);
         inner.head = commit.seq;
         inner.state.apply(&commit);
-        commit.seq
+        Ok(commit.seq)
     }
 
     /// Writes what is not a sample, and applies it only if that worked: a record that is not written did not happen.
@@ -163,7 +168,11 @@ impl Core {
         let commit = next(&self.shared, inner, body, now);
         let mut bytes = std::mem::take(&mut self.batch);
         encode(&mut bytes, &inner.state, &commit);
-        let written = self.write_record(inner, commit.seq, &mut bytes, Family::Records);
+        let written = if readable(&bytes, &inner.state) {
+            self.write_record(inner, commit.seq, &mut bytes, Family::Records)
+        } else {
+            Err(Refusal::Invalid("it is too long or too deeply nested to be kept".into()))
+        };
         bytes.clear();
         self.batch = bytes;
         written?;
@@ -369,6 +378,18 @@ pub(crate) fn encode(out: &mut Vec<u8>, state: &State, commit: &Commit) {
     let start = frame::begin(out, commit.seq, commit.at, handle);
     let (kind, class) = record::put(out, commit.at, description, &commit.body);
     frame::finish(out, start, kind, class);
+}
+
+/// Whether the frame says something to whoever reads it: what could not be read back would be lost, and a snapshot with it.
+fn readable(frame: &[u8], state: &State) -> bool {
+    let Some((header, payload)) = Header::take(frame).zip(frame.get(frame::HEADER..)) else {
+        return false;
+    };
+    let known = state.by_handle(header.handle).map(|t| (t.id(), &**t.description()));
+    header.known().is_some_and(|(kind, _)| {
+        let raw = Raw { kind, at: header.at, handle: header.handle, payload };
+        record::take(raw, known).is_some()
+    })
 }
 
 /// A commit that was made.

@@ -1,5 +1,6 @@
 //! The store on disks that fail on purpose.
 
+mod admission;
 mod check;
 mod crash;
 mod faults;
