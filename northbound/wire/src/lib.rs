@@ -10,6 +10,7 @@
 
 pub mod http;
 mod mqtt;
+mod socket;
 mod stream;
 
 pub use mqtt::{

@@ -9,11 +9,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::socket::Socket;
+
 /// Bytes to and from a broker.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tcp(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
@@ -36,19 +38,42 @@ impl Stream {
     pub(crate) async fn tls(tcp: TcpStream, tls: &tls::Client, host: &str) -> io::Result<Self> {
         let name =
             tls.server_name(host).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-        let stream = TlsConnector::from(tls.config()).connect(name, tcp).await?;
+        let stream = TlsConnector::from(tls.config()).connect(name, Socket::new(tcp)).await?;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Over a connection as it is.
+    pub(crate) fn plain(tcp: TcpStream) -> Self {
+        Self::Tcp(Socket::new(tcp))
     }
 
     /// Has the kernel confirm at once what was just read. mosquitto leaves Nagle's algorithm on: without this its
     /// acknowledgements wait 40 ms for each other (measured: 2,900 publications/s where 256 are in flight).
     pub(crate) fn confirm(&self) {
-        let tcp = match self {
-            Self::Tcp(stream) => stream,
+        let socket = match self {
+            Self::Tcp(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,
         };
-        // Only speed depends on it.
-        tcp.set_quickack(true).ok();
+        if let Some(tcp) = socket.watched() {
+            // Only speed depends on it.
+            tcp.set_quickack(true).ok();
+        }
+    }
+
+    /// Whether what arrives wakes the thread; see [`Socket::watch`].
+    pub(crate) fn watch(&mut self, watch: bool) -> io::Result<()> {
+        self.socket().watch(watch)
+    }
+
+    pub(crate) fn is_watched(&mut self) -> bool {
+        self.socket().is_watched()
+    }
+
+    fn socket(&mut self) -> &mut Socket {
+        match self {
+            Self::Tcp(socket) => socket,
+            Self::Tls(stream) => stream.get_mut().0,
+        }
     }
 
     pub(crate) fn poll_read(

@@ -74,21 +74,85 @@ async fn large_messages_pass_whole() {
 async fn lazy_waits_for_acknowledgements_but_not_for_ever() {
     let broker = Broker::open().await;
     for version in BOTH {
-        let (mut session, _) = connect(&broker.options(version, "lazy")).await;
+        let options = MqttOptions { lazy: SECOND, ..broker.options(version, "lazy") };
+        let (mut session, _) = connect(&options).await;
         let nothing = timeout(SECOND / 50, session.event(Wake::Acks)).await;
         assert!(nothing.is_err(), "{nothing:?}");
+        broker.pause();
         session.publish(&Publication::new("t", Qos::AtLeastOnce), 1, |_| {}).unwrap();
         let start = Instant::now();
-        let event = timeout(10 * SECOND, session.event(Wake::Lazy)).await.unwrap();
-        assert!(matches!(event, Event::Acked { token: 1 }), "{event:?}");
+        // The acknowledgement comes after the look that follows the sending.
+        let resume = async {
+            tokio::time::sleep(SECOND / 20).await;
+            broker.resume();
+        };
+        let event = timeout(10 * SECOND, session.event(Wake::Lazy));
+        let (event, ()) = tokio::join!(event, resume);
+        assert!(matches!(event, Ok(Event::Acked { token: 1 })), "{event:?}");
         let after = start.elapsed();
-        assert!(Duration::from_millis(95) <= after && after < 5 * SECOND, "{after:?}");
-        // With nothing due, a message wakes at once.
+        assert!(SECOND * 9 / 10 <= after && after < 5 * SECOND, "{after:?}");
+        // A message that follows nothing closely is not waited for.
+        let nothing = timeout(SECOND, session.event(Wake::Lazy)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        session.publish(&Publication::new("t", Qos::AtLeastOnce), 2, |_| {}).unwrap();
+        let start = Instant::now();
+        let event = timeout(10 * SECOND, session.event(Wake::Lazy)).await.unwrap();
+        assert!(matches!(event, Event::Acked { token: 2 }), "{event:?}");
+        assert!(start.elapsed() < SECOND * 9 / 10, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn who_subscribed_does_not_wait() {
+    let broker = Broker::open().await;
+    for version in BOTH {
+        let options = MqttOptions { lazy: 60 * SECOND, ..broker.options(version, "lazy") };
+        let (mut session, _) = connect(&options).await;
         subscribe(&mut session, "c").await;
         let (mut other, _) = connect(&broker.options(version, "other")).await;
+        session.publish(&Publication::new("t", Qos::AtLeastOnce), 1, |_| {}).unwrap();
+        let event = timeout(10 * SECOND, session.event(Wake::Lazy)).await.unwrap();
+        assert!(matches!(event, Event::Acked { token: 1 }), "{event:?}");
         publish_to(&mut other, "c", b"go", false).await;
         let event = timeout(10 * SECOND, session.event(Wake::Lazy)).await.unwrap();
         assert!(matches!(event, Event::Message(_)), "{event:?}");
+    }
+}
+
+/// How often this thread has gone to sleep.
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap();
+    line.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn under_lazy_an_acknowledgement_does_not_wake_the_thread() {
+    let broker = Broker::open().await;
+    for version in BOTH {
+        let mut slept = [Wake::Acks, Wake::Lazy].map(|wake| (wake, 0));
+        for (wake, slept) in &mut slept {
+            let (mut session, _) = connect(&broker.options(version, "sleeper")).await;
+            let before = sleeps();
+            for token in 0..100 {
+                session.publish(&Publication::new("t", Qos::AtLeastOnce), token, |_| {}).unwrap();
+                let pause = tokio::time::sleep(SECOND / 100);
+                tokio::pin!(pause);
+                while timeout(SECOND / 100, session.event(*wake)).await.is_ok() {}
+                pause.await;
+            }
+            *slept = sleeps() - before;
+            let mut left = session.unacknowledged().count();
+            while left > 0 {
+                assert!(matches!(event(&mut session).await, Event::Acked { .. }));
+                left -= 1;
+            }
+        }
+        let [(_, acks), (_, lazy)] = slept;
+        assert!(
+            lazy * 4 < acks * 3,
+            "{version:?}: {acks} sleeps with acknowledgements, {lazy} without"
+        );
     }
 }
 

@@ -49,8 +49,8 @@ impl Link {
             if farewell.is_some_and(|until| until <= Instant::now() || self.idle(&session)) {
                 return self.leave(session).await;
             }
-            let lazy = self.no_backlog && self.flight.len() * 2 < self.window;
-            let wake = if lazy && farewell.is_none() { Wake::Lazy } else { Wake::Acks };
+            let caught_up = self.no_backlog && self.hungry(&session) && !self.mirror.due();
+            let wake = if caught_up && farewell.is_none() { Wake::Lazy } else { Wake::Acks };
             let timer = self.timer(farewell);
             tokio::select! {
                 biased;

@@ -25,7 +25,7 @@ pub(super) async fn connect(options: &MqttOptions) -> Result<(Session, Connected
     let tcp = limit.within(Stage::Tcp, Stream::tcp(&addresses)).await?;
     let tcp = tcp.map_err(|source| ConnectError::Unreachable { to: limit.to.clone(), source })?;
     let stream = match &options.tls {
-        None => Stream::Tcp(tcp),
+        None => Stream::plain(tcp),
         Some(tls) => limit
             .within(Stage::Tls, Stream::tls(tcp, tls, &options.host))
             .await?

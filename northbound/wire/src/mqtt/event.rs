@@ -9,8 +9,9 @@ use super::{Closed, Qos, Reason, RefusalClass};
 pub enum Wake {
     /// Everything, at once: while the window fills or a backlog drains.
     Acks,
-    /// Not for acknowledgements alone: while any are due, reading waits up to `lazy` (default 100 ms). A message that
-    /// arrives in that time waits with them.
+    /// Not for acknowledgements: while messages follow each other closely they are read with the next one, at most
+    /// `lazy` later, and the thread sleeps on when they arrive. A broker that vanishes is noticed as late. A session
+    /// that has subscribed is never lazy: a command does not wait.
     Lazy,
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Machine {
     // Subscriptions and unsubscriptions that wait for an answer: id and time.
     requests: VecDeque<(u16, i64)>,
     next_request: u16,
+    /// Messages may come.
+    listens: bool,
     // Whether the caller waits for the buffer to empty.
     flush: Flush,
     // Incoming: `read` of `input` are decoded.
@@ -97,6 +99,7 @@ impl Machine {
             window: Window::new(options.window.max(1)),
             requests: VecDeque::new(),
             next_request: LAST,
+            listens: false,
             flush: Flush::Unwanted,
             input: Vec::new(),
             read: 0,
@@ -124,10 +127,9 @@ impl Machine {
         self.window.tokens()
     }
 
-    /// Whether only acknowledgements are expected and nobody is in need of them.
+    /// Whether only acknowledgements can come, and nobody is in need of them.
     pub(super) fn may_be_lazy(&self) -> bool {
-        let open = self.window.open();
-        open > 0 && open * 2 < self.window.limit() && self.requests.is_empty()
+        !self.listens && self.window.room() > 0 && self.requests.is_empty()
     }
 
     /// When [`tick`](Self::tick) has something to do; `i64::MAX` is never.

@@ -58,7 +58,8 @@ pub struct MqttOptions {
     pub connect_timeout: Duration,
     /// How long the broker may leave a publication unacknowledged before the connection counts as dead.
     pub ack_timeout: Duration,
-    /// How long acknowledgements may wait to be read under [`Wake::Lazy`](crate::Wake).
+    /// How long acknowledgements may wait to be read under [`Wake::Lazy`](crate::Wake), and how closely messages must
+    /// follow each other for that.
     pub lazy: Duration,
 }
 
@@ -84,7 +85,7 @@ impl MqttOptions {
             max_waiting: 1 << 20,
             connect_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(30),
-            lazy: Duration::from_millis(100),
+            lazy: Duration::from_millis(500),
         }
     }
 }

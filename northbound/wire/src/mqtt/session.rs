@@ -39,8 +39,11 @@ pub struct Session {
     /// The machine's time at which `sleep` ends.
     armed: i64,
     lazy: i64,
-    /// Since when acknowledgements wait unread.
-    quiet_since: Option<i64>,
+    /// When something was last sent, and how long after what was sent before.
+    sent: i64,
+    gap: i64,
+    /// While the socket is not watched: whether it is worth a look.
+    look: bool,
 }
 
 impl Session {
@@ -66,7 +69,9 @@ impl Session {
             sleep: Box::pin(sleep_until(start)),
             armed: 0,
             lazy: i64::try_from(options.lazy.as_micros()).unwrap_or(i64::MAX / 2),
-            quiet_since: None,
+            sent: 0,
+            gap: i64::MAX,
+            look: false,
         }
     }
 
@@ -151,6 +156,8 @@ impl Session {
     /// Sends what is encoded and says goodbye, so that the broker does not publish the will, and closes.
     pub async fn disconnect(mut self) {
         self.machine.goodbye();
+        // Where that fails, so does the goodbye.
+        self.watch(true).ok();
         let goodbye = poll_fn(|cx| {
             self.write(cx);
             if !self.machine.is_over() && !self.is_flushed() {
@@ -169,16 +176,12 @@ impl Session {
                 return Poll::Ready(event);
             }
             self.write(cx);
-            let lazy = wake == Wake::Lazy && self.machine.may_be_lazy() && self.is_flushed();
-            let came = if lazy {
-                // An unregistered read takes what is there and is not woken by what comes.
-                self.read(&mut Context::from_waker(Waker::noop()))
-            } else {
-                self.read(cx)
-            };
-            if came || !lazy {
-                self.quiet_since = None;
+            let lazy = wake == Wake::Lazy && self.may_be_lazy(now);
+            if let Err(error) = self.watch(!lazy) {
+                self.machine.end(Closed::Socket(Arc::new(error)));
             }
+            self.look |= now >= self.machine.deadline();
+            let came = (!lazy || std::mem::take(&mut self.look)) && self.read(cx);
             if came && wake == Wake::Acks {
                 self.stream.confirm();
             }
@@ -192,13 +195,29 @@ impl Session {
             }
             let mut until = self.machine.deadline();
             if lazy {
-                until = until.min(*self.quiet_since.get_or_insert(now) + self.lazy);
+                until = until.min(self.sent.saturating_add(self.lazy));
             }
             if self.wait(until, cx).is_pending() {
                 return Poll::Pending;
             }
-            self.quiet_since = None;
+            self.look = true;
         }
+    }
+
+    /// Whether the next message is likely to follow soon, so that acknowledgements can be read with it, and nobody is in
+    /// need of what may come.
+    fn may_be_lazy(&self, now: i64) -> bool {
+        let soon = self.gap < self.lazy && now - self.sent < self.lazy;
+        soon && self.machine.may_be_lazy() && self.is_flushed()
+    }
+
+    /// Has the runtime watch the socket, or no longer. What TLS or the socket did not take goes out once it is watched.
+    fn watch(&mut self, watch: bool) -> io::Result<()> {
+        if watch != self.stream.is_watched() {
+            self.stream.watch(watch)?;
+            self.look = true;
+        }
+        Ok(())
     }
 
     fn is_flushed(&self) -> bool {
@@ -222,8 +241,10 @@ impl Session {
             match self.stream.poll_write(cx, self.machine.outgoing()) {
                 Poll::Ready(Ok(0)) => break io::ErrorKind::WriteZero.into(),
                 Poll::Ready(Ok(n)) => {
-                    self.machine.wrote(n, micros(self.start));
-                    self.unflushed = true;
+                    let now = micros(self.start);
+                    self.machine.wrote(n, now);
+                    (self.gap, self.sent) = (now - self.sent, now);
+                    (self.unflushed, self.look) = (true, true);
                 }
                 Poll::Ready(Err(error)) => break error,
                 Poll::Pending => return,

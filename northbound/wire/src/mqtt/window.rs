@@ -40,11 +40,6 @@ impl Window {
         self.limit
     }
 
-    /// How many are unacknowledged.
-    pub(super) fn open(&self) -> usize {
-        self.open
-    }
-
     /// How many more may be sent.
     pub(super) fn room(&self) -> usize {
         let ids = usize::from(LAST) - self.entries.len();
@@ -108,7 +103,7 @@ mod tests {
             assert_eq!(window.settle(id), Some(token));
             assert_eq!(window.settle(id), None, "settled once only");
         }
-        assert_eq!((window.open(), window.room(), window.oldest()), (0, 2, None));
+        assert_eq!((window.open, window.room(), window.oldest()), (0, 2, None));
     }
 
     #[test]
@@ -120,9 +115,9 @@ mod tests {
             window.push(token, 8);
             assert_eq!(window.settle(id), Some(token));
         }
-        assert_eq!((window.room(), window.open(), window.oldest()), (0, 1, Some(7)));
+        assert_eq!((window.room(), window.open, window.oldest()), (0, 1, Some(7)));
         assert_eq!(window.settle(1), Some(0));
-        assert_eq!((window.room(), window.open(), window.oldest()), (10, 0, None));
+        assert_eq!((window.room(), window.open, window.oldest()), (10, 0, None));
     }
 
     proptest! {

@@ -69,6 +69,7 @@ impl Machine {
         now: i64,
     ) -> Result<u16, PublishError> {
         let topics = filters.iter().map(|filter| filter.topic);
+        self.listens = true;
         self.request(topics, now, |out, version, id| packet::subscribe(out, version, id, filters))
     }
 
