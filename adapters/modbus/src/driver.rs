@@ -112,8 +112,12 @@ impl Driver {
             let now = self.context.now().0;
             self.shown.devices(&mut self.agenda, now);
             let wake = self.context.instant(self.wake(now));
-            if sleep.deadline() != wake {
-                sleep.as_mut().reset(wake);
+            if sleep.is_elapsed() || wake < sleep.deadline() {
+                // The next poll is earlier than the end of patience for the one under way: an answer leaves the timer
+                // as it is. A timer that moves to an earlier time costs the runtime a system call.
+                let poll = self.agenda.wake().filter(|at| *at > now);
+                let poll = poll.map_or(wake, |at| self.context.instant(at).min(wake));
+                sleep.as_mut().reset(poll);
             }
             let event = self.event(sleep.as_mut(), &mut bytes).await;
             let now = self.context.now().0;
