@@ -158,7 +158,7 @@ pub struct DeviceSpec {
     /// Its groups.
     pub groups: Vec<GroupSpec>,
     /// Its points. Batches name them by their place here.
-    pub points: Vec<PointSpec>,
+    pub points: Arc<[PointSpec]>,
     /// Where it says which asset it is, joined by spaces; empty where it does not.
     pub identity: Vec<PointCodec>,
 }

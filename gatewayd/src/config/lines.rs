@@ -150,7 +150,7 @@ pub(super) fn assemble(
                 units.insert(key, (twin.clone(), draft.place.clone()));
                 let entry = lines.entry(spec.id.clone());
                 let line = entry.or_insert(LinePlan { spec, devices: Vec::new() });
-                line.devices.push(draft.plan);
+                line.devices.push(Arc::new(draft.plan));
                 continue;
             }
         }

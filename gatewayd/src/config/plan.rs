@@ -74,7 +74,7 @@ pub struct LinePlan {
     /// The line.
     pub spec: LineSpec,
     /// The devices, in the order of their files.
-    pub devices: Vec<DevicePlan>,
+    pub devices: Vec<Arc<DevicePlan>>,
 }
 
 /// A device and the twin that it is.
@@ -93,6 +93,6 @@ pub struct DevicePlan {
 impl Plan {
     /// The devices of all lines.
     pub fn devices(&self) -> impl Iterator<Item = &DevicePlan> {
-        self.modbus.iter().flat_map(|line| &line.devices)
+        self.modbus.iter().flat_map(|line| &line.devices).map(|device| &**device)
     }
 }

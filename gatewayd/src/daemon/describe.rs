@@ -1,5 +1,7 @@
 //! Tells the log what the configured twins consist of. The keeper moves them through their life cycle.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 use twin::{Change, Input, Origin, Receipt, Refusal, Revised, Submission, TwinId, What};
 use twin_store::Store;
@@ -43,7 +45,7 @@ async fn submit(submissions: &mpsc::Sender<Submission>, input: Input) -> Result<
 pub async fn describe(
     store: &Store,
     submissions: &mpsc::Sender<Submission>,
-    devices: &[DevicePlan],
+    devices: &[Arc<DevicePlan>],
 ) -> Vec<Result<Revised, DescribeError>> {
     let mut pending = Vec::with_capacity(devices.len());
     for device in devices {

@@ -153,7 +153,7 @@ impl Parts {
 
     /// Describes the twins of these devices, and makes their specs. A twin that cannot be described is left out,
     /// loudly.
-    async fn describe(&self, devices: &[DevicePlan]) -> Vec<DeviceSpec> {
+    async fn describe(&self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
         let described = describe(&self.store, &self.submissions, devices).await;
         let mut specs = Vec::with_capacity(devices.len());
         for (device, described) in devices.iter().zip(described) {

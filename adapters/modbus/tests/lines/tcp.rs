@@ -1,5 +1,6 @@
 //! The TCP line over loopback: what it reports, and what it does when the other side misbehaves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapter::LineState;
@@ -250,7 +251,7 @@ async fn connections_are_shared_out_closed_when_idle_and_spared_at_first() {
     };
     let mut rig = Rig::tcp(&scope, plant.port, timing);
     let mut devices = vec![device("a", 1, 800 * MS, 1), device("b", 2, 800 * MS, 1)];
-    devices.iter_mut().for_each(|device| device.points[0].write = None);
+    devices.iter_mut().for_each(|device| Arc::make_mut(&mut device.points)[0].write = None);
     rig.devices.configure(devices);
     rig.report(|_, _| true).await;
     let mut idle = false;
