@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The bench: gatewayd against the bare tokio-modbus + rumqttc program, in turn, measured from outside.
 
-Served times come from the plant, received times from the subscriber, CPU and memory of both programs from /proc.
+Served times come from the plant, received times from the subscriber, CPU and memory of both programs from /proc, system
+calls from strace after the measured time. Only `stream` messages are compared: one per device and poll in all programs.
+gatewayd publishes retained state documents as well, one per feature and second; their cost is in its numbers.
 Prints medians over the runs and their ratios, and keeps every raw number in the results folder.
 
   bench.py --gatewayd BIN --floor BIN --plant BIN --sink BIN --results DIR [--seconds 60] [--runs 3] [--only NAME]
 """
 import argparse, json, os, pathlib, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 
-REGISTERS, INTERVAL_MS, WARM_UP = 100, 100, 3.0
+REGISTERS, INTERVAL_MS, WARM_UP, TRACED = 100, 100, 3.0, 2.0
 # The bare program polls all devices at one instant ("floor"), or evenly spread over the interval ("spread").
 SYSTEMS = ("floor", "spread", "gatewayd")
 WORKLOADS = [(f"{devices}x100 @100 ms, {change} % changing", devices, change)
@@ -53,6 +55,19 @@ def usage(pid):
                if line.startswith("Pss:"))
     return {"cpu": (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), "sleeps": switches,
             "written": int(io["write_bytes"]), "pss_kb": pss, "at": time.monotonic()}
+
+
+def system_calls(pid, seconds):
+    """System calls per second of a process, from strace, which slows it down: never while something else is measured."""
+    if not shutil.which("strace"):
+        return float("nan")
+    with tempfile.NamedTemporaryFile("r") as summary:
+        trace = subprocess.Popen(["strace", "-c", "-f", "-o", summary.name, "-p", str(pid)], stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        trace.send_signal(signal.SIGINT)
+        trace.wait(20)
+        total = [line.split() for line in summary.read().splitlines() if line.endswith(" total")]
+    return int(total[0][3]) / seconds if total else float("nan")
 
 
 def log(path):
@@ -110,7 +125,7 @@ def run(options, system, devices, change, seconds, folder):
         wait_for_port(broker_port)
         plant = start(options.plant, devices, REGISTERS, change, folder / "served", stdout=subprocess.PIPE, text=True)
         ports = plant.stdout.readline().split()
-        marks = (("gatewayd/bench/twins/+/stream", "/twins/d", '"n":') if system == "gatewayd"
+        marks = (("gatewayd/bench/twins/+/stream", "/twins/d", '/n":') if system == "gatewayd"
                  else ("floor/#", "floor/d", '"n":'))
         sink = start(options.sink, broker_port, *marks, folder / "received", stdout=subprocess.PIPE,
                      stderr=open(folder / "sink.log", "w"), text=True)
@@ -121,17 +136,36 @@ def run(options, system, devices, change, seconds, folder):
         else:
             gatewayd_files(folder, broker_port, ports)
             tested = start(options.gatewayd, "--config", folder / "gatewayd.toml", stderr=open(folder / "gatewayd.log", "w"))
+        started = time.monotonic()
         time.sleep(WARM_UP)
         before, broker_before = usage(tested.pid), usage(broker.pid)
         time.sleep(seconds)
         after, broker_after = usage(tested.pid), usage(broker.pid)
         if tested.poll() is not None:
             sys.exit(f"{system} ended by itself; see {folder}")
+        calls = system_calls(tested.pid, TRACED)
         stop(tested); time.sleep(0.5); stop(plant); stop(sink)
     finally:
         for process in reversed(processes):
             stop(process)
-    return evaluate(folder, before, after, broker_before, broker_after, seconds)
+    result = evaluate(folder, before, after, broker_before, broker_after, seconds)
+    first = min((at for _, _, at in log(folder / "received")), default=float("nan"))
+    result["first_message_s"] = first / 1e9 - started
+    result["calls_per_message"] = calls / (result["values_per_s"] / REGISTERS)
+    return result
+
+
+def idle(options):
+    """PSS in MB of a gatewayd that has a link and no devices."""
+    folder, broker_port = pathlib.Path(tempfile.mkdtemp(prefix="gatewayd-bench-")), free_port()
+    gatewayd_files(folder, broker_port, [])
+    process = subprocess.Popen([options.gatewayd, "--config", folder / "gatewayd.toml"], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(WARM_UP)
+        return usage(process.pid)["pss_kb"] / 1024
+    finally:
+        stop(process)
+        shutil.rmtree(folder)
 
 
 def evaluate(folder, before, after, broker_before, broker_after, seconds):
@@ -185,6 +219,7 @@ def main():
                 raw.append({"workload": name, "run": n, "system": system, **result})
                 (options.results / "bench.json").write_text(json.dumps(raw, indent=1))
         table(name, results)
+    print(f"\nidle gatewayd: PSS {idle(options):.1f} MB")
 
 
 def table(name, results):

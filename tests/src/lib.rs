@@ -5,7 +5,8 @@
 //!
 //! Deliberately absent: any crate of the workspace.
 //! These tests see the daemon as a user does, through its files, its sockets and its exit status.
-//! Only `tests/rtu` drives a line by itself, since it judges every single reading by its time.
+//! Only `tests/rtu` drives a line by itself, since it judges every single reading by its time, and `tests/allocations`
+//! runs the path in its own process, to count.
 
 pub mod gateway;
 pub mod lab;
