@@ -318,7 +318,7 @@ async fn after_a_restart_what_was_sent_is_only_read_back() {
 async fn a_transition_that_was_not_committed_is_submitted_again() {
     let dir = tempfile::tempdir().unwrap();
     let run = first_run(dir.path()).await;
-    run.keeper.stop().cancel();
+    run.keeper.join().await;
     // This keeper's changes go to the test, which refuses them.
     let (submit, mut submissions) = mpsc::channel(64);
     let (orders, _) = mpsc::channel(4);
