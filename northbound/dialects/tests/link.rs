@@ -35,6 +35,7 @@ both!(a_change_reaches_a_subscriber, reaches);
 both!(nothing_is_lost_over_cuts, cuts);
 both!(nothing_is_lost_over_restarts, restarts);
 both!(alarms_and_what_is_live_pass_what_waited, priorities);
+both!(a_broker_that_lost_its_memory_is_told_everything_again, forgetful);
 
 async fn reaches(version: Version) {
     let stop = CancellationToken::new();
@@ -278,5 +279,33 @@ async fn priorities(version: Version) {
     let order: Vec<u64> =
         strict.filter_map(|m| m.json["values"]["electrical/energy"].as_u64()).collect();
     assert!(order.is_sorted(), "{order:?}");
+    stop.cancel();
+}
+
+/// What did not change meanwhile is retained again: a later subscriber would never see it.
+async fn forgetful(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let mut broker = Broker::start().await;
+    let watch = gateway.link(spec(broker.port, version), &stop);
+    gateway.report(2305, 1).await;
+    let before = Subscriber::start(&broker, &gateway.scope).await;
+    let state = |all: &[Message]| {
+        let mut all = all.iter().filter(|m| m.topic.ends_with("/state/electrical"));
+        all.find(|m| m.json["properties"]["voltage"]["value"] == 230.5).map(drop)
+    };
+    before.heard.find("the state", state).await;
+    broker.stop().await;
+    broker.forget();
+    broker.resume().await;
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. }) && s.connections > 1).await;
+    let after = Subscriber::start(&broker, &gateway.scope).await;
+    after.heard.find("the state once more", state).await;
+    after
+        .heard
+        .find("the description once more", |all| {
+            all.iter().find(|m| m.topic.ends_with("/description")).map(drop)
+        })
+        .await;
     stop.cancel();
 }

@@ -34,6 +34,12 @@ struct Scripted {
 
 impl Scripted {
     async fn start(scope: &Scope, receive_maximum: u16) -> Self {
+        let [high, low] = receive_maximum.to_be_bytes();
+        Self::with(scope, vec![0x21, high, low]).await
+    }
+
+    /// With these properties of CONNACK.
+    async fn with(scope: &Scope, properties: Vec<u8>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan: Plan = Arc::new(Mutex::new(Box::new(|_| 0)));
@@ -49,7 +55,7 @@ impl Scripted {
         let (stop, inner) = (scope.stop().clone(), scope.clone());
         scope.spawn("broker", async move {
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
-                let serve = of.clone().serve(stream, receive_maximum);
+                let serve = of.clone().serve(stream, properties.clone());
                 inner.spawn("connection", async move { drop(serve.await) });
             }
         });
@@ -60,7 +66,7 @@ impl Scripted {
         *self.plan.lock().unwrap() = Box::new(plan);
     }
 
-    async fn serve(self, mut stream: TcpStream, receive_maximum: u16) -> std::io::Result<()> {
+    async fn serve(self, mut stream: TcpStream, properties: Vec<u8>) -> std::io::Result<()> {
         let mut unanswered: Vec<(u16, u8)> = Vec::new();
         loop {
             // Answers late, so that as many are under way as may be.
@@ -87,8 +93,9 @@ impl Scripted {
             stream.read_exact(&mut body).await?;
             match first >> 4 {
                 1 => {
-                    let [high, low] = receive_maximum.to_be_bytes();
-                    stream.write_all(&[0x20, 6, 0, 0, 3, 0x21, high, low]).await?;
+                    let length = u8::try_from(properties.len()).unwrap();
+                    stream.write_all(&[0x20, 3 + length, 0, 0, length]).await?;
+                    stream.write_all(&properties).await?;
                 }
                 8 => stream.write_all(&[0x90, 4, body[0], body[1], 0, 1]).await?,
                 4 => {
@@ -277,4 +284,33 @@ async fn a_kick_is_told_in_words_and_not_answered_with_a_storm() {
     let connections = *connections.lock().unwrap();
     assert!((1..=3).contains(&connections), "{connections} connections in 2.5 seconds");
     scene.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_confirm_gets_nothing_and_nothing_is_passed_over() {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    // Maximum QoS 0 (5.0 §3.2.2.3.4).
+    let broker = Scripted::with(&gateway.scope, vec![0x24, 0]).await;
+    gateway.report(2300, 1).await;
+    let watch = gateway.link(spec(broker.port, Version::V5), &stop);
+    status(&watch, |s| s.last_error.as_ref().is_some_and(|e| e.words.contains("QoS 1"))).await;
+    assert_eq!(watch.borrow().passed_over, 0, "what nobody confirms is kept");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_broker_that_retains_nothing_gets_states_all_the_same() {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    // Retain available: no (5.0 §3.2.2.3.5).
+    let broker = Scripted::with(&gateway.scope, vec![0x25, 0]).await;
+    let watch = gateway.link(spec(broker.port, Version::V5), &stop);
+    gateway.report(2300, 1).await;
+    let state = broker.taken.find("the state", |all| {
+        all.iter().find(|m| m.topic.ends_with("/state/electrical")).cloned()
+    });
+    assert!(!state.await.retained);
+    assert!(watch.borrow().alarm.as_ref().is_some_and(|alarm| alarm.contains("retained")));
+    stop.cancel();
 }

@@ -2,6 +2,7 @@
 //!
 //! Documents are written from the state when they are sent, so their revs never go back. What was sent and not
 //! acknowledged when a connection ended counts as not sent. After a restart nothing is known: everything is sent.
+//! A broker may have restarted without what it kept: after every connection the rest is sent as well, in its turn.
 
 use std::collections::VecDeque;
 
@@ -30,6 +31,8 @@ struct Mirrored {
     /// Revs by document: description, life cycle, then the features.
     sent: Vec<u64>,
     acked: Vec<u64>,
+    /// Whether it went out over the present connection.
+    told: Vec<bool>,
 }
 
 impl Mirror {
@@ -48,11 +51,23 @@ impl Mirror {
         for mirrored in self.twins.iter_mut().flatten() {
             mirrored.queued = false;
             mirrored.sent.clone_from(&mirrored.acked);
+            mirrored.told.fill(false);
         }
         for twin in state.twins() {
             self.touch(twin);
         }
         self.flush();
+    }
+
+    /// The broker may have lost what it kept: what this connection has not carried yet becomes due in its turn.
+    pub(super) fn refresh(&mut self, state: &State) {
+        for mirrored in self.twins.iter_mut().flatten() {
+            let Mirrored { sent, told, .. } = mirrored;
+            sent.iter_mut().zip(told).filter(|(_, told)| !**told).for_each(|(sent, _)| *sent = 0);
+        }
+        for twin in state.twins() {
+            self.touch(twin);
+        }
     }
 
     /// The broker lost what it had, or never had it: everything is sent again.
@@ -123,8 +138,11 @@ impl Mirror {
 
     /// A document is under way in this rev.
     pub(super) fn sent(&mut self, handle: Handle, document: Document, rev: u64) {
-        if let Some(sent) = self.known(handle).and_then(|m| m.sent.get_mut(slot(document))) {
-            *sent = rev;
+        let Some(mirrored) = self.known(handle) else { return };
+        let (sent, told) =
+            (mirrored.sent.get_mut(slot(document)), mirrored.told.get_mut(slot(document)));
+        if let (Some(sent), Some(told)) = (sent, told) {
+            (*sent, *told) = (rev, true);
         }
     }
 
@@ -159,12 +177,14 @@ impl Mirror {
             queued: false,
             sent: Vec::new(),
             acked: Vec::new(),
+            told: Vec::new(),
         });
         let features = &twin.description().features;
         if mirrored.features.len() != features.len() || mirrored.sent.is_empty() {
             mirrored.features.clone_from(features);
             mirrored.sent.resize(features.len() + 2, 0);
             mirrored.acked.resize(features.len() + 2, 0);
+            mirrored.told.resize(features.len() + 2, false);
         }
         Some(mirrored)
     }

@@ -61,6 +61,10 @@ pub struct Link {
     documents_hold: Hold,
     /// The documents that were due at the connection are out.
     caught_up: bool,
+    /// The broker may have lost the other documents; they follow.
+    refresh: bool,
+    /// The broker keeps messages for later subscribers.
+    retains: bool,
     /// No lane has a backlog.
     no_backlog: bool,
     bucket: Option<TokenBucket>,
@@ -117,6 +121,8 @@ impl Link {
             hold: Hold::default(),
             documents_hold: Hold::default(),
             caught_up: false,
+            refresh: false,
+            retains: true,
             no_backlog: false,
             bucket,
             tls: None,

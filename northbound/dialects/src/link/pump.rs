@@ -63,6 +63,10 @@ impl Link {
                 return;
             }
             self.caught_up = true;
+            if std::mem::take(&mut self.refresh) {
+                let Self { around, mirror, .. } = self;
+                around.store.read(|state| mirror.refresh(state));
+            }
         }
         if self.put_batch(session) {
             self.put_live(session);
@@ -89,7 +93,7 @@ impl Link {
 
     fn put_loose(&mut self, session: &mut Session) -> bool {
         while let Some(message) = self.loose.front() {
-            match publish(session, self.flight.next(), message) {
+            match publish(session, self.flight.next(), message, self.retains) {
                 Put::Full => return false,
                 Put::Passed | Put::Never => {}
                 Put::Sent => self.flight.took_off(Carried::Loose),
@@ -107,7 +111,9 @@ impl Link {
         if session.room() == 0 {
             return false;
         }
-        let Self { around, mirror, dialect, flight, topic, documents_hold, window, .. } = self;
+        let Self {
+            around, mirror, dialect, flight, topic, documents_hold, window, retains, ..
+        } = self;
         around.store.read(|state| {
             while let Some((handle, document, rev)) = mirror.next(state) {
                 let mut payload = Vec::new();
@@ -118,7 +124,10 @@ impl Link {
                     if flight.documents() >= documents_hold.limit(*window) {
                         return true;
                     }
-                    let message = Publication::new(topic, Qos::AtLeastOnce).retained();
+                    let message = Publication {
+                        retain: *retains,
+                        ..Publication::new(topic, Qos::AtLeastOnce)
+                    };
                     let token = flight.next();
                     match session.publish(&message, token, |out| out.extend_from_slice(&payload)) {
                         Ok(()) => flight.took_off(Carried::Document(handle, document, rev)),
@@ -229,7 +238,8 @@ impl Link {
                 let message = frame
                     .commit(state)
                     .and_then(|commit| self.dialect.record(state, &commit, lane.historical));
-                message.map_or(Put::Passed, |message| publish(session, token, &message))
+                message
+                    .map_or(Put::Passed, |message| publish(session, token, &message, self.retains))
             }
         };
         if put != Put::Full {
@@ -261,9 +271,9 @@ impl Link {
     }
 }
 
-fn publish(session: &mut Session, token: u64, message: &Message) -> Put {
+fn publish(session: &mut Session, token: u64, message: &Message, retains: bool) -> Put {
     let publication = Publication::new(&message.topic, Qos::AtLeastOnce);
-    let publication = if message.retain { publication.retained() } else { publication };
+    let publication = if message.retain && retains { publication.retained() } else { publication };
     judged(session.publish(&publication, token, |out| out.extend_from_slice(&message.payload)))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::CancellationToken;
 use tokio::time::Instant;
 use twin::Boottime;
-use wire::{Connected, Event, Filter, Granted, Reason, RefusalClass, Session, Wake};
+use wire::{Connected, Event, Filter, Granted, Qos, Reason, RefusalClass, Session, Wake};
 
 use super::Link;
 use super::flight::{Carried, Flight};
@@ -39,6 +39,13 @@ impl Link {
         connected: Connected,
         stop: &CancellationToken,
     ) -> End {
+        if connected.max_qos < Qos::AtLeastOnce {
+            session.disconnect().await;
+            return End::Broken(
+                "the broker takes nothing at QoS 1, so it cannot say what has arrived: nothing is sent; allow QoS 1 there"
+                    .into(),
+            );
+        }
         self.begin(&mut session, &connected);
         let mut farewell = None;
         loop {
@@ -76,10 +83,13 @@ impl Link {
         self.flight = Flight::default();
         self.loose.clear();
         self.window = usize::from(connected.window);
+        self.retains = connected.retain_available;
+        // A broker that kept our session has not lost the rest.
+        self.refresh = !connected.session_present;
         self.resume();
         let since = Boottime(self.around.clock.boottime());
         let alarm = (!connected.retain_available).then(|| {
-            "the broker keeps no retained messages: state topics show changes only".into()
+            "the broker keeps no retained messages: who subscribes later sees a state only when it changes".into()
         });
         let window = self.window;
         self.status.send_modify(|status| {

@@ -75,6 +75,12 @@ impl Broker {
         .await;
     }
 
+    /// Takes its memory away, as a crash may.
+    pub fn forget(&mut self) {
+        assert!(self.child.is_none(), "it has stopped");
+        std::fs::remove_file(self.dir.path().join("mosquitto.db")).unwrap();
+    }
+
     /// Ends it in good order, as a restart of the service does.
     pub async fn stop(&mut self) {
         let mut child = self.child.take().unwrap();
@@ -176,7 +182,11 @@ impl Subscriber {
 pub async fn publish(broker: &Broker, topic: &str, payload: &str, retain: bool) {
     let port = broker.port.to_string();
     let mut command = Command::new("mosquitto_pub");
-    command.args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload]);
+    command.args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic]);
+    match payload {
+        "" => command.arg("-n"),
+        _ => command.args(["-m", payload]),
+    };
     if retain {
         command.arg("-r");
     }

@@ -61,6 +61,27 @@ fn the_first_connection_sends_everything_and_the_second_what_the_broker_may_not_
 }
 
 #[test]
+fn a_broker_that_forgot_everything_gets_everything_again() {
+    let mut state = sample::state();
+    let mut mirror = Mirror::new(vec![Pattern::new("*")]);
+    mirror.connected(&state);
+    let first = drain(&mut mirror, &state);
+    ack(&mut mirror, &first);
+    mirror.refresh(&state);
+    mirror.flush();
+    assert_eq!(drain(&mut mirror, &state), [], "this connection has carried all of it");
+
+    state.apply(&reported(3, 2305));
+    mirror.connected(&state);
+    assert_eq!(drain(&mut mirror, &state), [(ELECTRICAL, 2)], "what changed comes first");
+    mirror.refresh(&state);
+    assert!(!mirror.due() && mirror.waiting(), "the rest in its turn");
+    mirror.flush();
+    let rest: Vec<_> = drain(&mut mirror, &state).into_iter().map(|(of, _)| of).collect();
+    assert_eq!(rest, [Document::Description, Document::Feature(1)]);
+}
+
+#[test]
 fn changes_between_two_flushes_become_one_document() {
     let mut state = sample::state();
     let mut mirror = Mirror::new(vec![Pattern::new("*")]);
