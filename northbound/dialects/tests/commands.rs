@@ -131,6 +131,22 @@ async fn commands(version: Version) {
     scene.outcome(|o| o["reason"] == "no-such-twin" && o["id"] == "x").await;
     assert_eq!(scene.logged(), logged, "nothing of these could be recorded");
 
+    // MQTT 5 shows the flag to those who are there, too; and what clears the topic again asks for nothing.
+    if version == Version::V5 {
+        let retained = r#"{"id":"now","property":"heating/setpoint","value":25}"#;
+        publish(&scene.broker, TOPIC, retained, true).await;
+        assert_eq!(scene.outcome(|o| o["id"] == "now").await["reason"], "retained");
+        let senseless = || {
+            let all = scene.subscriber.heard.on("/outcomes");
+            all.iter().filter(|o| o["reason"] == "malformed" && o.get("id").is_none()).count()
+        };
+        let before = senseless();
+        publish(&scene.broker, TOPIC, "", true).await;
+        scene.send(r#"{"id":"after","property":"heating/none","value":1}"#).await;
+        scene.outcome(|o| o["id"] == "after").await;
+        assert_eq!(senseless(), before);
+    }
+
     // A retained command meets every new connection: refused, and never carried out.
     scene.link.cancel();
     let retained = r#"{"id":"old","property":"heating/setpoint","value":25,"timeout":"60s"}"#;

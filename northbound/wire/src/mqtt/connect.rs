@@ -116,7 +116,9 @@ fn advice(reason: Reason) -> &'static str {
         0x84 => "set the version that the broker speaks",
         0x85 => "choose another client id: the broker does not accept this one",
         0x86 => "check user name and password",
-        0x87 => "check that the broker lets this user and client id connect",
+        0x87 => {
+            "check user name and password, and that the broker lets this user and client id connect"
+        }
         0x88 | 0x89 => "the broker is not ready; it is tried again",
         0x8A => "the broker has banned this client; ask its operator",
         0x8C => "the broker wants another way to log in, which is not supported",

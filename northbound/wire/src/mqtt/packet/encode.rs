@@ -146,9 +146,14 @@ pub(in crate::mqtt) fn subscribe(
         }
         for filter in filters {
             text(out, filter.topic);
-            // Retain handling 2: none at the subscription (5.0 §3.8.3.1).
-            let retained = if version == Version::V5 && !filter.retained { 2 << 4 } else { 0 };
-            out.push(filter.qos as u8 | retained);
+            // Retain handling 2: none at the subscription. Retain as published: what was published to be kept says so
+            // also to those who are there at that moment (5.0 §3.8.3.1).
+            let options = match (version, filter.retained) {
+                (Version::V311, _) => 0,
+                (Version::V5, true) => 1 << 3,
+                (Version::V5, false) => 1 << 3 | 2 << 4,
+            };
+            out.push(filter.qos as u8 | options);
         }
     });
 }
