@@ -138,8 +138,9 @@ impl Polled for Device {
         match point.and_then(|index| self.at(index)) {
             Some((_, point)) => {
                 let (address, count) = (point.codec.address(), point.codec.count());
-                let items = if address.table.is_bits() { "bits" } else { "registers" };
-                format!("unit {unit}, {address}, {count} {items}")
+                let item = if address.table.is_bits() { "bit" } else { "register" };
+                let s = if count == 1 { "" } else { "s" };
+                format!("unit {unit}, {address}, {count} {item}{s}")
             }
             None => format!("unit {unit}"),
         }
@@ -191,10 +192,12 @@ impl Polled for Device {
             }
             _ => answer.bit(usize::from(at)).map(u8::from).into_iter().collect(),
         };
-        steps.push(format!("{address} is number {at} of the answer: {bytes:02x?}"));
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        steps.push(format!("{address} is number {at} of the answer, from 0: {}", hex.join(" ")));
         let (value, quality) = point.codec.decode(&bytes);
-        let format = point.codec.format();
-        steps.push(format!("as {format:?}: {value:?}, {quality}"));
+        let of = point.codec.value_type();
+        let value = value.map_or_else(|| "no value".into(), |value| of.show(&value).to_string());
+        steps.push(format!("as {}: {value}, {quality}", point.codec.format()));
         steps
     }
 

@@ -16,6 +16,7 @@ mod device;
 mod driver;
 mod exchange;
 mod format;
+mod format_words;
 mod master;
 mod open;
 mod order;

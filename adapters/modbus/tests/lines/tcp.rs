@@ -211,7 +211,8 @@ async fn points_are_read_and_explained_when_somebody_asks() {
     assert_eq!(exchange.request, [1, 3, 0, 1, 0, 1]);
     assert_eq!(exchange.answer, [1, 3, 2, 1, 2]);
     assert!(why.quality.is_good() && why.steps.len() == 3, "{:?}", why.steps);
-    assert_eq!(&*why.place, "unit 1, holding:1, 1 registers");
+    assert_eq!(why.steps[2], "as u16: 258, good");
+    assert_eq!(&*why.place, "unit 1, holding:1, 1 register");
     assert!(rig.handle.inspect("nobody".parse().unwrap(), None).await.is_none());
     let wrong = rig.handle.read(pump, vec![9]).await.unwrap_err();
     assert_eq!(wrong.reason, Reason::NoSuchPoint);
