@@ -21,7 +21,7 @@ mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, has_errors};
 pub use nearest::nearest;
-pub use parse::{fuzz_one, parse, schema};
+pub use parse::{fuzz_one, join, parse, partly, schema};
 pub use path::KeyPath;
 pub use place::Place;
 pub use scalar::{ByteSize, Duration, ScalarError};

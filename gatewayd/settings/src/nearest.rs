@@ -20,8 +20,8 @@ pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Opti
         let candidate = plain(candidate);
         let whole = strsim::damerau_levenshtein(&word, &candidate);
         // `max_connection_count` for `max_connections` is far by letters and near by meaning.
-        let begins =
-            word.len() >= 4 && (candidate.starts_with(&word) || word.starts_with(&candidate));
+        let short = word.len().min(candidate.len()) < 4;
+        let begins = !short && (candidate.starts_with(&word) || word.starts_with(&candidate));
         if begins { whole.min(allowed) } else { whole }
     };
     words

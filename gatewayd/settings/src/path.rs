@@ -33,6 +33,16 @@ impl KeyPath {
         Self(steps)
     }
 
+    /// The table that holds it, or the list that it is a part of, and its key there; `None` for what stands at the top.
+    pub(crate) fn table(&self) -> Option<(&[Step], &str)> {
+        let last = self.0.iter().rposition(|step| matches!(step, Step::Key(_)))?;
+        match self.0.split_at_checked(last)? {
+            ([], _) => None,
+            (table, [Step::Key(key), ..]) => Some((table, key)),
+            _ => None,
+        }
+    }
+
     /// Whether it is a key of the top table.
     pub(crate) fn is_top(&self) -> bool {
         self.0.len() == 1

@@ -23,8 +23,8 @@ pub(crate) fn is_unknown(diagnostic: &Diagnostic) -> bool {
     diagnostic.message == UNKNOWN
 }
 
-/// Everything in which the file differs from the schema.
-pub(crate) fn check(source: &Source, schema: &Value) -> Vec<Diagnostic> {
+/// Everything in which the file differs from the schema, and where.
+pub(crate) fn check(source: &Source, schema: &Value) -> Vec<(KeyPath, Diagnostic)> {
     let mut walk = Walk { source, root: schema, found: Vec::new() };
     walk.value(source.root(), schema, &KeyPath::root());
     walk.found
@@ -33,7 +33,7 @@ pub(crate) fn check(source: &Source, schema: &Value) -> Vec<Diagnostic> {
 struct Walk<'a> {
     source: &'a Source,
     root: &'a Value,
-    found: Vec<Diagnostic>,
+    found: Vec<(KeyPath, Diagnostic)>,
 }
 
 impl<'a> Walk<'a> {
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
                 }
                 let help = known.and_then(|k| k.get(key)).and_then(description);
                 diagnostic.help = help.map(|text| format!("{key}: {text}"));
-                self.found.push(diagnostic);
+                self.found.push((path, diagnostic));
             }
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
             None if keys.is_empty() => Some("no key can stand here".to_owned()),
             None => Some(format!("the keys here are: {}", list(&keys))),
         };
-        self.found.push(diagnostic);
+        self.found.push((path.clone(), diagnostic));
     }
 
     fn array(&mut self, node: &Node, items: &[Node], schema: &'a Value, path: &KeyPath) {
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
                 let Some(error) = text.parse::<Secret>().err() else { return };
                 let mut diagnostic = self.source.at(&node.span, path, error.to_string());
                 diagnostic.excerpt = None;
-                return self.found.push(diagnostic);
+                return self.found.push((path.clone(), diagnostic));
             }
             _ => None,
         };
@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
             Some(near) => format!("did you mean \"{near}\"? The words here are: {}", list(words)),
             None => format!("the words here are: {}", list(words)),
         });
-        self.found.push(diagnostic);
+        self.found.push((path.clone(), diagnostic));
     }
 
     fn number(&mut self, node: &Node, n: f64, schema: &'a Value, path: &KeyPath) {
@@ -237,11 +237,11 @@ impl<'a> Walk<'a> {
 
     fn report(&mut self, node: &Node, path: &KeyPath, schema: &Value, message: String) {
         let mut diagnostic = self.source.at(&node.span, path, message);
-        diagnostic.help = description(schema).map(str::to_owned);
+        diagnostic.help = description(schema);
         if schema.get("format").and_then(Value::as_str) == Some(SECRET) {
             diagnostic.excerpt = None;
         }
-        self.found.push(diagnostic);
+        self.found.push((path.clone(), diagnostic));
     }
 }
 
@@ -300,10 +300,10 @@ fn words(schema: &Value) -> Vec<&str> {
     words_of(schema).unwrap_or_default()
 }
 
-/// The first sentence of what the schema says about a value.
-fn description(schema: &Value) -> Option<&str> {
+/// The first paragraph of what the schema says about a value, as one line.
+fn description(schema: &Value) -> Option<String> {
     let text = schema.get("description")?.as_str()?;
-    text.split("\n\n").next()
+    Some(text.split("\n\n").next()?.replace('\n', " "))
 }
 
 fn width(format: &str) -> (f64, f64) {

@@ -23,7 +23,8 @@ proptest! {
     fn a_mutated_file(cuts in proptest::collection::vec((0..SEED.len(), any::<u8>(), 0..4_u8), 1..8)) {
         let mut bytes = SEED.as_bytes().to_vec();
         for (at, byte, how) in cuts {
-            let at = at.min(bytes.len().saturating_sub(1));
+            let Some(last) = bytes.len().checked_sub(1) else { break };
+            let at = at.min(last);
             match how {
                 0 => bytes[at] = byte,
                 1 => bytes.insert(at, byte),

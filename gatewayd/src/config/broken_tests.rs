@@ -102,6 +102,40 @@ fn a_gatewayd_toml_of_unknown_words() {
 }
 
 #[test]
+fn shape_and_meaning_are_judged_in_one_run() {
+    let links = "[link.near]\nurl = \"http://b\"\n[link.far]\nurl = \"mqtt://b\"\nwindo = 3\n[[link.far.tls]]\nx = 1\n";
+    let device = "[modbus]\ntcp = \"10.0.0.9\"\nunit = 300\n[group.slow]\ninterval = 5\n\
+        [[point]]\nname = \"a/b\"\nadress = \"holding:1\"\n\
+        [[point]]\naddress = \"holding:2\"\n\
+        [[point]]\nname = \"a/c\"\naddress = \"holding:3\"\nunit = \"Celsius\"\n\
+        [[point]]\nname = \"a/c\"\naddress = \"holding:4\"\ngroup = \"slow\"\n";
+    let folder = Folder::new(&[
+        ("gatewayd.toml", &format!("{GATEWAY}{links}")),
+        ("devices.d/a.toml", device),
+    ]);
+    let loaded = folder.load();
+    assert_eq!(loaded.exit_code(), 78);
+    let keys: Vec<&str> = loaded.diagnostics.iter().map(|d| d.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "link.near.url",
+            "link.far.windo",
+            "link.far.tls",
+            "modbus.unit",
+            "group.slow.interval",
+            "point[0].adress",
+            "point[1].name",
+            "point[2].unit",
+            "point[3].name",
+        ],
+        "and nothing that only follows from these: {}",
+        folder.shown()
+    );
+    assert!(folder.shown().contains("did you mean \"Cel\"?"), "{}", folder.shown());
+}
+
+#[test]
 fn devices_are_checked_although_gatewayd_toml_is_broken() {
     let folder = Folder::new(&[
         ("gatewayd.toml", "[gateway]\nnam = \"g\"\n"),

@@ -24,17 +24,25 @@ pub(super) fn read(
     known: Option<&Named>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Draft> {
-    let file: DeviceFile = match settings::parse(source) {
-        Ok(file) => file,
-        Err(mut errors) => {
-            found.append(&mut errors);
-            return Vec::new();
-        }
-    };
+    let (file, shape) = settings::partly::<DeviceFile>(source);
+    let mut meaning = Vec::new();
+    let drafts = file.map(|file| devices(&file, source, stem, library, known, &mut meaning));
+    found.extend(settings::join(shape, meaning));
+    drafts.unwrap_or_default()
+}
+
+fn devices(
+    file: &DeviceFile,
+    source: &Source,
+    stem: &str,
+    library: &Library,
+    known: Option<&Named>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Draft> {
     let top = Place::new(source, KeyPath::root());
-    let profile = profile(&file, library, &top, found);
+    let profile = profile(file, library, &top, found);
     let missing = file.profile.is_some() && profile.is_none();
-    let mut layers = vec![Layer { source, file: &file }];
+    let mut layers = vec![Layer { source, file }];
     layers.extend(profile.as_ref().map(|(source, file)| Layer { source, file: &file.device }));
 
     let points = common::points(&layers, found);
@@ -57,7 +65,7 @@ pub(super) fn read(
     let many = keys.units.is_some();
     let mut drafts = Vec::with_capacity(units.len());
     for unit in units {
-        let twin = twin(&file, stem, many.then_some(unit), &top, found);
+        let twin = twin(file, stem, many.then_some(unit), &top, found);
         let device = modbus::device(&keys, unit, timeout, &points, &codecs, &place, found);
         let (Some(target), Some(twin), Some(device)) = (&target, twin, device) else { break };
         let (file, target) = (source.name().clone(), target.clone());

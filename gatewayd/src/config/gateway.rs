@@ -34,12 +34,10 @@ impl Gateway {
 
 /// What gatewayd.toml says; `None` where there is a mistake.
 pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Gateway> {
-    let file: GatewayFile = match settings::parse(source) {
-        Ok(file) => file,
-        Err(mut found) => {
-            diagnostics.append(&mut found);
-            return None;
-        }
+    let (file, shape) = settings::partly::<GatewayFile>(source);
+    let Some(file) = file else {
+        diagnostics.extend(shape);
+        return None;
     };
     let mut found = Vec::new();
     let name = name(&file, source, &mut found);
@@ -60,6 +58,7 @@ pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
         group: file.control.group,
     };
     let log = LogPlan { level: file.log.level.unwrap_or_default(), parts: file.log.parts };
+    let mut found = settings::join(shape, found);
     let broken = has_errors(&found);
     found.sort_by_key(|d| (d.line, d.column));
     diagnostics.append(&mut found);
