@@ -222,7 +222,7 @@ fn frames(mut bytes: &[u8]) -> Result<(Vec<Frame<'_>>, &[u8]), Desync> {
 /// The first whole frame and what follows it.
 fn split(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, Desync> {
     if bytes.get(2).is_some_and(|b| *b != 0) || bytes.get(3).is_some_and(|b| *b != 0) {
-        return Err(Desync("the protocol id is not 0"));
+        return Err(Desync("the protocol id is not 0; check that this port speaks Modbus TCP"));
     }
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
     let [id_high, id_low, _, _, high, low, unit] = *header;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -19,11 +20,18 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Connects to the first address that answers, without delay for small packets.
-    pub(crate) async fn tcp(addresses: &[std::net::SocketAddr]) -> io::Result<TcpStream> {
+    /// Connects to the first address that answers, without delay for small packets. Each has its share of the time
+    /// until `until`: one that swallows everything (an IPv6 address without a way there) does not hide the next.
+    pub(crate) async fn tcp(
+        addresses: &[std::net::SocketAddr],
+        until: Instant,
+    ) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            match TcpStream::connect(address).await {
+        for (left, address) in (1..=addresses.len()).rev().zip(addresses) {
+            let share = until.saturating_duration_since(Instant::now())
+                / u32::try_from(left).unwrap_or(u32::MAX);
+            let connected = timeout(share, TcpStream::connect(address)).await;
+            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
@@ -115,6 +123,8 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -122,9 +132,31 @@ mod tests {
         let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let alive = listener.local_addr().unwrap();
-        let stream = Stream::tcp(&[dead, alive]).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let stream = Stream::tcp(&[dead, alive], until).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), alive);
         assert!(stream.nodelay().unwrap());
-        assert!(Stream::tcp(&[dead]).await.is_err() && Stream::tcp(&[]).await.is_err());
+        assert!(Stream::tcp(&[dead], until).await.is_err());
+        assert!(Stream::tcp(&[], until).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_does_not_hide_the_next() {
+        // Nobody accepts, and the queue is full: the kernel drops what comes.
+        let hole = tokio::net::TcpSocket::new_v4().unwrap();
+        hole.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let queue = hole.listen(1).unwrap();
+        let hole = queue.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(hole)).await {
+            waiting.push(stream.unwrap());
+            assert!(waiting.len() < 100, "the queue never fills");
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let until = Instant::now() + Duration::from_secs(2);
+        let stream = Stream::tcp(&[hole, alive], until).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert!(Instant::now() >= until - Duration::from_millis(1100), "it had its share");
     }
 }

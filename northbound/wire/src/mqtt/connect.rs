@@ -22,7 +22,7 @@ pub(super) async fn connect(options: &MqttOptions) -> Result<(Session, Connected
     let addresses: Vec<_> = addresses
         .map_err(|source| ConnectError::Resolve { host: options.host.clone(), source })?
         .collect();
-    let tcp = limit.within(Stage::Tcp, Stream::tcp(&addresses)).await?;
+    let tcp = limit.within(Stage::Tcp, Stream::tcp(&addresses, limit.until)).await?;
     let tcp = tcp.map_err(|source| ConnectError::Unreachable { to: limit.to.clone(), source })?;
     let stream = match &options.tls {
         None => Stream::plain(tcp),
