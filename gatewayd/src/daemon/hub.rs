@@ -88,8 +88,10 @@ impl Hub {
             all.push(alarm("the disk takes no more records, commands are refused", "df -h; dmesg"));
         }
         for link in self.links.show(&self.store, &self.clock) {
-            if link.state == "held" {
-                let what = format!("link {}: {}", link.name, link.detail.unwrap_or_default());
+            // One that only waits for its broker is no alarm; one that is refused something is.
+            let refused = matches!(&*link.state, "held" | "connected");
+            if let Some(detail) = link.detail.filter(|_| refused) {
+                let what = format!("link {}: {detail}", link.name);
                 all.push(alarm(&what, "gatewayctl links"));
             }
         }

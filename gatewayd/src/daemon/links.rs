@@ -7,7 +7,7 @@ use base::Clock;
 use control::{Lane, Link, Pending};
 use dialects::{LinkSpec, LinkStatus, Phase, Surroundings, Twins};
 use tokio::sync::watch;
-use twin::{Name, Seq};
+use twin::Name;
 use twin_store::{Class, Store};
 
 use super::supervisor::{Life, Policy, Supervisor, Unit};
@@ -123,7 +123,9 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
         link.detail = status.last_error.as_ref().map(|error| error.words.clone());
     }
     if let Some(alarm) = &status.alarm {
-        link.state = "held".into();
+        if status.held {
+            link.state = "held".into();
+        }
         link.detail = Some(alarm.clone());
     }
     let counts = [
@@ -137,9 +139,10 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
     link.counts = counts.into_iter().map(|(name, n)| (name.into(), n)).collect();
 }
 
-/// Where the commits begin that a link has still to deliver, and how many there are at most.
-pub fn waiting(store: &Store, name: &Name) -> (Option<Seq>, u64) {
-    let statistics = store.statistics();
-    let lanes = || statistics.lanes.iter().filter(|lane| lane.link == *name);
-    (lanes().map(|lane| lane.next).min(), lanes().map(|lane| lane.pending).sum())
+/// How many commits a link has still to deliver at most.
+pub fn waiting(store: &Store, name: &Name) -> u64 {
+    let lanes = store.statistics().lanes;
+    let of = |class| lanes.iter().filter(move |lane| lane.link == *name && lane.class == class);
+    // Every class passes every commit, so that the largest stands for all.
+    Class::ALL.map(|class| of(class).map(|lane| lane.pending).sum()).into_iter().max().unwrap_or(0)
 }

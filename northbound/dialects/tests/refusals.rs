@@ -314,3 +314,18 @@ async fn a_broker_that_retains_nothing_gets_states_all_the_same() {
     assert!(watch.borrow().alarm.as_ref().is_some_and(|alarm| alarm.contains("retained")));
     stop.cancel();
 }
+
+#[tokio::test]
+async fn a_refusal_stands_until_a_message_is_taken_whatever_happens_to_the_connection() {
+    let scene = Scene::new().await;
+    scene.broker.plan(|message| if message.topic.ends_with("/stream") { 0x87 } else { 0 });
+    scene.report(1..=3).await;
+    status(&scene.watch, |s| s.alarm.is_some()).await;
+    *scene.broker.say.lock().unwrap() = vec![0xE0, 0];
+    status(&scene.watch, |s| s.connections == 2).await;
+    assert!(scene.watch.borrow().alarm.as_ref().is_some_and(|alarm| alarm.contains("0x87")));
+    scene.broker.plan(|_| 0);
+    scene.all(3).await;
+    status(&scene.watch, |s| s.alarm.is_none()).await;
+    scene.stop.cancel();
+}

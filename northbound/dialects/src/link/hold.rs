@@ -49,6 +49,11 @@ impl Hold {
         over
     }
 
+    /// Whether it pauses, or tries.
+    pub(super) fn holds(&self) -> bool {
+        self.until.is_some() || self.probing
+    }
+
     /// When the pause ends.
     pub(super) fn until(&self) -> Option<Instant> {
         self.until
@@ -79,7 +84,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(hold.ended(Instant::now()));
         assert_eq!(hold.limit(9), 1);
-        assert!(hold.taken());
+        assert!(hold.holds() && hold.taken() && !hold.holds());
         assert_eq!(hold.limit(9), 9);
     }
 }

@@ -91,6 +91,7 @@ impl Link {
             phase: Phase::Connecting,
             last_error: None,
             alarm: None,
+            held: false,
             connections: 0,
             failures: 0,
             acknowledged: 0,

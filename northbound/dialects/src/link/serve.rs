@@ -51,8 +51,8 @@ impl Link {
         loop {
             self.tick();
             self.fill(&mut session);
-            let in_flight = self.flight.len();
-            self.count(|status| status.in_flight = in_flight);
+            let (in_flight, held) = (self.flight.len(), self.hold.holds());
+            self.count(|status| (status.in_flight, status.held) = (in_flight, held));
             if farewell.is_some_and(|until| until <= Instant::now() || self.idle(&session)) {
                 return self.leave(session).await;
             }
@@ -91,7 +91,7 @@ impl Link {
         let alarm = (!connected.retain_available).then(|| {
             "the broker keeps no retained messages: who subscribes later sees a state only when it changes".into()
         });
-        let window = self.window;
+        let (window, held) = (self.window, self.hold.holds() || self.documents_hold.holds());
         self.status.send_modify(|status| {
             if status.failures > 0 || status.connections == 0 {
                 tracing::info!(link = %status.name, broker = %status.broker, "connected");
@@ -100,7 +100,8 @@ impl Link {
             status.connections += 1;
             status.failures = 0;
             status.window = window;
-            status.alarm = alarm;
+            // A new connection takes no refusal back.
+            status.alarm = alarm.or_else(|| status.alarm.take().filter(|_| held));
         });
         let topics = self.dialect.subscriptions();
         let filters: Vec<Filter<'_>> = topics.iter().map(|topic| Filter::new(topic)).collect();

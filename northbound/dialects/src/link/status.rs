@@ -18,6 +18,8 @@ pub struct LinkStatus {
     pub last_error: Option<LastError>,
     /// What an operator should look at, as long as it lasts.
     pub alarm: Option<String>,
+    /// The broker refuses what the lanes carry: nothing goes out but attempts.
+    pub held: bool,
     /// Connections so far.
     pub connections: u64,
     /// Attempts that failed since the last connection.
