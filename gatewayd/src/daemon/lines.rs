@@ -105,7 +105,8 @@ impl Known {
         };
         let known = status.as_ref().map_or(&[][..], |status| &status.devices);
         let device = |(twin, address): &(TwinId, String)| {
-            device(twin, address, known.iter().find(|device| device.twin == *twin), now)
+            let status = known.iter().find(|device| device.twin == *twin);
+            device(twin, address, state, status, now)
         };
         Line {
             name: name.to_string(),
@@ -119,8 +120,16 @@ impl Known {
     }
 }
 
-fn device(twin: &TwinId, address: &str, status: Option<&DeviceStatus>, now: i64) -> Device {
+fn device(
+    twin: &TwinId,
+    address: &str,
+    line: &LineState,
+    status: Option<&DeviceStatus>,
+    now: i64,
+) -> Device {
     let state = match status {
+        // What it was before the line went down says nothing.
+        _ if matches!(line, LineState::Down { .. } | LineState::Ended { .. }) => "offline",
         None => "unknown",
         Some(device) if device.breaker != BreakerState::Closed => "offline",
         Some(device) if device.answered.is_some() => "online",

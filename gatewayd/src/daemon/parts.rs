@@ -90,7 +90,7 @@ impl Parts {
         }
         for (name, spec) in wanted {
             match self.running_links.get(name) {
-                Some((running, _)) if running == spec => {
+                Some((running, unit)) if running == spec && !self.parked(unit) => {
                     done.same += 1;
                     continue;
                 }
@@ -122,12 +122,14 @@ impl Parts {
             done.removed.push(format!("line {name}"));
         }
         for (name, line) in wanted {
-            let running = self.running_lines.get(name).map(|(running, _)| running);
-            if running == Some(line) {
+            let (running, unit) =
+                self.running_lines.get(name).map(|(of, line)| (of, &line.unit)).unzip();
+            let parked = unit.is_some_and(|unit| self.parked(unit));
+            if running == Some(line) && !parked {
                 done.same += 1;
                 continue;
             }
-            let rebuild = running.is_none_or(|running| running.spec != line.spec);
+            let rebuild = parked || running.is_none_or(|running| running.spec != line.spec);
             match running {
                 None => done.added.push(format!("line {name}")),
                 Some(_) => done.changed.push(format!("line {name}")),
@@ -143,6 +145,11 @@ impl Parts {
                 *running = line.clone();
             }
         }
+    }
+
+    /// Whether this was given up. What was wrong with it may have been outside of our files: a reload tries again.
+    fn parked(&self, unit: &Unit) -> bool {
+        self.supervisor.parked(unit.name())
     }
 
     async fn stop_line(&mut self, name: &Arc<str>) {

@@ -116,6 +116,7 @@ impl Daemon {
         let (alarms, supervisor) = (Alarms::new(clock.clone()), Supervisor::new(clock.clone()));
         let (blocking, _) = Scope::new("blocking", &CancellationToken::new());
 
+        let socket = server::bind(&plan)?;
         let Opened { writer, store, recovery } = open(&plan, &clock)?;
         recovered(&recovery);
         let (submissions, received) = mpsc::channel(SUBMISSIONS);
@@ -168,7 +169,7 @@ impl Daemon {
             started,
             facts: facts.clone(),
         });
-        let servers = server::start(hub.clone(), &plan)?;
+        let servers = server::start(hub.clone(), socket, &plan)?;
         let clock_watch = clock::start(&supervisor, &hub.store, &submissions, &clock);
         let watchdog = progress::start(&supervisor, &parts.lines, &submissions.downgrade(), &clock);
         let daemon = Self {

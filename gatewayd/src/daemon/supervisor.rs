@@ -122,6 +122,11 @@ impl Supervisor {
         self.lock().remove(name);
     }
 
+    /// Whether a unit was given up: only a reload or a restart makes it anew.
+    pub fn parked(&self, name: &str) -> bool {
+        self.lock().get(name).is_some_and(|record| record.state == UnitState::Parked)
+    }
+
     /// How each unit is.
     pub fn units(&self) -> Vec<control::Unit> {
         let now = self.clock.boottime();

@@ -62,15 +62,17 @@ impl Answers for Control {
 fn twins(hub: &Hub, only: Option<&str>) -> Result<Answer, Failure> {
     let read = reads(hub);
     let view = Viewpoint { now: hub.moment(), read: &read };
-    let mut twins = hub.store.read(|state| match only {
-        Some(id) => find::twin(state, id).map(|twin| vec![view::twin(state, twin, &view)]),
-        None => Ok(state.twins().map(|twin| view::twin(state, twin, &view)).collect()),
+    let ids: Vec<TwinId> = hub.store.read(|state| match only {
+        Some(id) => find::twin(state, id).map(|twin| vec![twin.id().clone()]),
+        None => Ok(state.twins().map(|twin| twin.id().clone()).collect()),
     })?;
-    for twin in &mut twins {
-        let id = twin.id.parse::<TwinId>().ok();
-        twin.disabled = id.and_then(|id| hub.disabled(&id)).map(|file| format!("{file} is broken"));
-    }
-    Ok(Answer::Twins { twins })
+    // One look per twin: the writer waits for whoever looks at the state, and thousands of points take a while.
+    let show = |id: &TwinId| {
+        let state = |state: &twin::State| Some(view::twin(state, state.twin(id)?, &view));
+        let disabled = hub.disabled(id).map(|file| format!("{file} is broken"));
+        Some(control::Twin { disabled, ..hub.store.read(state)? })
+    };
+    Ok(Answer::Twins { twins: ids.iter().filter_map(show).collect() })
 }
 
 /// When each group was last read completely: a copy, so that state and freshness are never locked together.
@@ -91,9 +93,9 @@ fn skip(hub: &Hub, by: &Principal, link: &str) -> Result<Answer, Failure> {
     let name = link.parse::<Name>().ok().filter(|name| hub.links.has(name)).ok_or_else(|| {
         Failure::new(Code::NotFound, format!("there is no link {link:?}")).help("gatewayctl links")
     })?;
-    let (_, messages) = daemon::waiting(&hub.store, &name);
+    let messages = daemon::waiting(&hub.store, &name);
     hub.store.skip(&name, None, hub.store.head().next());
-    tracing::warn!(link = %name, "{by} gave up {messages} commits that waited");
+    tracing::warn!(link = %name, "{by} gave up what waited, {messages} commits at most");
     Ok(Answer::Skipped { link: link.into(), messages })
 }
 

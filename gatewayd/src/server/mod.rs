@@ -20,11 +20,19 @@ use crate::config::Plan;
 use crate::daemon::Hub;
 use socket::Socket;
 
-/// Starts the servers. The socket is bound before this returns; it refuses to be the second daemon.
-pub fn start(hub: Arc<Hub>, plan: &Plan) -> anyhow::Result<(CancellationToken, Thread)> {
+/// Takes the control socket; refuses to be the second daemon. Before anything is said to devices or brokers.
+pub fn bind(plan: &Plan) -> anyhow::Result<Socket> {
     let control = &plan.control;
-    let socket = Socket::bind(&control.socket, control.group.as_deref())
-        .context("the control socket is not available")?;
+    Socket::bind(&control.socket, control.group.as_deref())
+        .context("the control socket is not available")
+}
+
+/// Starts the servers.
+pub fn start(
+    hub: Arc<Hub>,
+    socket: Socket,
+    plan: &Plan,
+) -> anyhow::Result<(CancellationToken, Thread)> {
     let (stop, address) = (CancellationToken::new(), plan.health);
     let until = stop.clone();
     let thread = Thread::start("servers", move || async move {

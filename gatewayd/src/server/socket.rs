@@ -5,7 +5,7 @@
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,9 @@ pub enum SocketError {
     /// Another daemon listens there.
     #[error("another gatewayd listens at {} already; stop it first: systemctl stop gatewayd", .0.display())]
     Taken(PathBuf),
+    /// Something else has the name.
+    #[error("{} is no socket and is not removed; give control.socket another path", .0.display())]
+    InTheWay(PathBuf),
     /// There is no such group.
     #[error("there is no group `{0}` to own the control socket; create it: groupadd --system {0}")]
     NoGroup(String),
@@ -72,9 +75,12 @@ impl Socket {
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(failed)?;
         }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+        match fs::symlink_metadata(path) {
+            // What an earlier daemon left behind.
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(failed)?,
+            Ok(_) => return Err(SocketError::InTheWay(path.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
         let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;

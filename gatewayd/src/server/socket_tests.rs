@@ -45,6 +45,19 @@ async fn told(stream: UnixStream, lines: &[u8]) -> Vec<String> {
     all
 }
 
+#[test]
+fn only_what_an_earlier_daemon_left_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    fs::write(&path, "somebody's notes").unwrap();
+    let refused = Socket::bind(&path, None).unwrap_err();
+    assert!(refused.to_string().contains("is no socket and is not removed"), "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's notes");
+    fs::remove_file(&path).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(Socket::bind(&path, None).is_ok(), "a socket that nobody listens at");
+}
+
 #[tokio::test]
 async fn each_line_gets_its_answer_and_a_bad_one_harms_no_other() {
     let (_dir, path, scope) = served().await;

@@ -168,7 +168,7 @@ fn about_freshness(fresh: Option<&Fresh>, now: i64) -> Section {
         vec![
             ("last complete", fresh.last_ok.map_or_else(|| "never".into(), ago)),
             ("last attempt", ago(fresh.last_try)),
-            ("failed since", fresh.failures.to_string()),
+            ("failures in a row", fresh.failures.to_string()),
             (
                 "complete, in time",
                 format!("{} and {} of {}", fresh.received, fresh.on_time, fresh.expected),
@@ -196,21 +196,28 @@ fn about_line(inspection: &Inspection, now: i64) -> Section {
         }
     }
     rows.extend(inspection.steps.iter().map(|step| ("decoded", step.clone())));
-    rows.push(("quality", inspection.quality.to_string()));
+    // A device as a whole has no quality, and each of its groups is asked at a time of its own.
+    if inspection.index.is_some() {
+        rows.push(("quality", inspection.quality.to_string()));
+    }
     rows.extend(inspection.remarks.iter().map(|remark| ("remark", remark.clone())));
-    let next = match inspection.next {
-        Some(at) => format!("in {:.1} s", millis(at.0 - now).max(0.0) / 1_000.0),
-        None => "when somebody asks".into(),
-    };
-    rows.push(("next attempt", next));
+    let next = inspection.next.map(|at| millis(at.0 - now).max(0.0) / 1_000.0);
+    match (next, inspection.index) {
+        (Some(seconds), _) => rows.push(("next attempt", format!("in {seconds:.1} s"))),
+        (None, Some(_)) => rows.push(("next attempt", "when somebody asks".into())),
+        (None, None) => {}
+    }
     section("line", rows)
 }
 
 fn about_links(hub: &Hub) -> Section {
     let links = hub.links.show(&hub.store, &hub.clock);
+    if links.is_empty() {
+        return section("links", vec![("link", "none is configured".into())]);
+    }
     let rows = links.into_iter().map(|link| {
-        let waiting: u64 = link.pending.iter().map(|pending| pending.commits).sum();
-        (link.name, format!("{}, {waiting} commits wait", link.state))
+        let waiting = link.pending.iter().map(|pending| pending.commits).max().unwrap_or(0);
+        (link.name, format!("{}, at most {waiting} commits wait", link.state))
     });
     Section { title: "links".into(), rows: rows.collect() }
 }

@@ -143,6 +143,33 @@ async fn reload_applies_what_changed_and_a_broken_file_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_is_tried_again_at_a_reload() {
+    let mut gateway = Gateway::new();
+    let (config, port) = (gateway.read("gatewayd.toml"), gateway.path("port"));
+    // A terminal that cannot switch the direction of RS-485.
+    std::os::unix::fs::symlink("/dev/ptmx", &port).unwrap();
+    gateway.write(
+        "gatewayd.toml",
+        &format!(
+            "{config}[line.bus]\nserial = {port:?}\nbaud = 9600\nparity = \"none\"\n\
+             rs485 = {{ invert_rts = false }}\n"
+        ),
+    );
+    let device =
+        "[modbus]\nline = \"bus\"\nunit = 1\n[[point]]\nname = \"a/b\"\naddress = \"holding:0\"\n";
+    gateway.write("devices.d/meter.toml", device);
+    gateway.start().await;
+    let parked = || gateway.run(&["status"]).out.contains("parked");
+    eventually("the line is parked", || parked().then_some(())).await;
+    assert!(gateway.run(&["lines"]).out.contains("offline"));
+    gateway.remove("port");
+    let done = gateway.run(&["reload"]);
+    assert!(done.code == 0 && done.out.contains("changed: line bus"), "{done:?}");
+    assert!(!parked(), "a port that is not there now may come: the line waits for it");
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn watch_tells_what_happens_and_health_and_metrics_are_served() {
     let meter = Meter::start().await;
     let mut gateway = Gateway::new();
