@@ -152,7 +152,7 @@ pub enum Command {
 /// What can be done with a link.
 #[derive(Debug, Subcommand)]
 pub enum LinkAction {
-    /// Give up the messages that the far side refuses; they are lost for this link.
+    /// Give up everything that waits for a link, so that one that is held goes on; it is lost for this link.
     Skip {
         /// Which link.
         link: String,

@@ -116,7 +116,7 @@ pub struct Link {
     pub retry_in_ms: Option<u64>,
     /// Whether it may command, in the words of the configuration.
     pub commands: String,
-    /// What waits for it, by class.
+    /// What waits for it at most, by class; each class passes every commit, so the largest stands for all.
     pub pending: Vec<Pending>,
     /// Its lanes.
     pub lanes: Vec<Lane>,

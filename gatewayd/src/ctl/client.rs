@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use control::{Answer, Ask, Reply, Request};
 
@@ -12,6 +13,7 @@ use control::{Answer, Ask, Reply, Request};
 pub struct Client {
     path: PathBuf,
     stream: BufReader<UnixStream>,
+    patience: Option<Duration>,
 }
 
 /// Why the daemon cannot be asked.
@@ -39,8 +41,11 @@ pub enum ClientError {
         /// What went wrong.
         source: io::Error,
     },
+    /// It is there and says nothing.
+    #[error("gatewayd has not answered within {} s", .0.as_secs())]
+    Silent(Duration),
     /// It hung up.
-    #[error("gatewayd hung up before it answered")]
+    #[error("gatewayd hung up: it was stopped or restarted")]
     HungUp,
     /// It speaks another language.
     #[error("gatewayd's answer is not understood")]
@@ -54,10 +59,15 @@ impl ClientError {
             Self::NotRunning { .. } => {
                 "see why: systemctl status gatewayd; journalctl -u gatewayd -e".into()
             }
+            Self::NotPermitted { group, .. } if group == "root" => {
+                "use sudo, or let a group in: control.group in gatewayd.toml".into()
+            }
             Self::NotPermitted { group, .. } => format!(
                 "use sudo, or join the group and log in again: sudo usermod -aG {group} \"$USER\""
             ),
-            Self::Io { .. } | Self::HungUp => "see what it says: journalctl -u gatewayd -e".into(),
+            Self::Io { .. } | Self::HungUp | Self::Silent(_) => {
+                "see what it says: journalctl -u gatewayd -e".into()
+            }
             Self::NotUnderstood(_) => {
                 "gatewayctl and gatewayd are of different versions: systemctl restart gatewayd"
                     .into()
@@ -70,13 +80,18 @@ impl Client {
     /// Connects to the daemon.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         match UnixStream::connect(path) {
-            Ok(stream) => Ok(Self { path: path.into(), stream: BufReader::new(stream) }),
+            Ok(stream) => {
+                Ok(Self { path: path.into(), stream: BufReader::new(stream), patience: None })
+            }
             Err(error) => Err(explain(path, error)),
         }
     }
 
     /// Asks.
     pub fn ask(&mut self, request: Request) -> Result<(), ClientError> {
+        self.patience = patience(&request);
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(self.patience).map_err(|e| explain(&self.path, e))?;
         let mut line =
             serde_json::to_vec(&Ask::new(request)).map_err(ClientError::NotUnderstood)?;
         line.push(b'\n');
@@ -88,7 +103,13 @@ impl Client {
     pub fn answer(&mut self) -> Result<Answer, ClientError> {
         let mut line = String::new();
         let path = &self.path;
-        match self.stream.read_line(&mut line).map_err(|e| explain(path, e))? {
+        let failed = |error: io::Error| match (error.kind(), self.patience) {
+            (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, Some(patience)) => {
+                ClientError::Silent(patience)
+            }
+            _ => explain(path, error),
+        };
+        match self.stream.read_line(&mut line).map_err(failed)? {
             0 => Err(ClientError::HungUp),
             _ => {
                 let reply: Result<Reply, _> = serde_json::from_str(&line);
@@ -96,6 +117,25 @@ impl Client {
             }
         }
     }
+}
+
+/// How long the next answer may take; for ever where it comes when something happens.
+fn patience(request: &Request) -> Option<Duration> {
+    const SOON: Duration = Duration::from_secs(30);
+    match request {
+        Request::Watch { .. } => None,
+        Request::Read { timeout_ms, .. } => Some(SOON.saturating_add(millis(*timeout_ms))),
+        // Settling and reading back come after the deadline; the daemon says when it gives up waiting.
+        Request::Set { timeout_ms, .. } => Some((3 * SOON).saturating_add(millis(*timeout_ms))),
+        // Every part that changed is stopped first.
+        Request::Reload => Some(20 * SOON),
+        _ => Some(SOON),
+    }
+}
+
+/// No longer than a socket can be told to wait.
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms).min(Duration::from_secs(100 * 365 * 86_400))
 }
 
 fn explain(path: &Path, error: io::Error) -> ClientError {
@@ -137,6 +177,24 @@ mod tests {
     fn a_forbidden_socket_names_the_group() {
         let error = explain(Path::new("/"), io::ErrorKind::PermissionDenied.into());
         assert!(error.to_string().contains("`root`"), "{error}");
-        assert!(error.help().contains("usermod -aG root"));
+        assert!(!error.help().contains("usermod"), "nobody should join root: {}", error.help());
+        let group = "gatewayd".into();
+        let error = ClientError::NotPermitted { path: "/".into(), group };
+        assert!(error.help().contains("usermod -aG gatewayd"));
+    }
+
+    #[test]
+    fn a_daemon_that_hangs_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hangs.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let mut client = Client::connect(&path).unwrap();
+        client.ask(Request::Status).unwrap();
+        assert_eq!(client.patience, Some(Duration::from_secs(30)));
+        client.patience = Some(Duration::from_millis(10));
+        client.stream.get_ref().set_read_timeout(client.patience).unwrap();
+        assert!(matches!(client.answer(), Err(ClientError::Silent(_))));
+        client.ask(Request::Watch { twin: None, point: None }).unwrap();
+        assert_eq!(client.patience, None);
     }
 }

@@ -48,6 +48,7 @@ pub fn run(tool: &Tool) -> ExitCode {
             complain(&chain(&error), help.as_deref());
             match error {
                 ToolError::Client(ClientError::NotPermitted { .. }) => Exit::NotPermitted,
+                ToolError::Client(ClientError::Silent(_)) => Exit::Uncertain,
                 ToolError::Client(_) => Exit::Unavailable,
                 ToolError::Output(_) => Exit::Refused,
             }
@@ -63,13 +64,7 @@ fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
     let mut client = Client::connect(&tool.socket)?;
     client.ask(request(&tool.command))?;
     loop {
-        let answer = match client.answer() {
-            // A stream ends with the daemon.
-            Err(ClientError::HungUp) if matches!(tool.command, Command::Watch { .. }) => {
-                return Ok(Exit::Unavailable);
-            }
-            answer => answer?,
-        };
+        let answer = client.answer()?;
         if tool.json {
             screen.line(&encoded(&answer)?)?;
         } else {
@@ -148,7 +143,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Command(command) => twins::step(screen, command),
         Answer::Links { links } => works::links(screen, links),
         Answer::Skipped { link, messages } => {
-            screen.line(&format!("{link}: {messages} messages given up"))
+            screen.line(&format!("{link}: gave up all that waited, {messages} commits at most"))
         }
         Answer::Lines { lines } => works::lines(screen, lines),
         Answer::Why(why) => twins::why(screen, why),

@@ -55,25 +55,20 @@ pub fn status(screen: &mut Screen, status: &Status) -> io::Result<()> {
 pub fn links(screen: &mut Screen, links: &[Link]) -> io::Result<()> {
     if links.is_empty() {
         return screen
-            .line("There are no links. A link is a section [links.NAME] in gatewayd.toml.");
+            .line("There are no links. A link is a section [link.NAME] in gatewayd.toml.");
     }
-    let head =
-        &["LINK", "DIALECT", "TARGET", "STATE", "FOR", "ALARMS", "RECORDS", "SAMPLES", "COMMANDS"];
-    let mut table = Table::new(head, &[4, 5, 6, 7]);
+    let head = &["LINK", "DIALECT", "TARGET", "STATE", "FOR", "WAITING", "COMMANDS"];
+    let mut table = Table::new(head, &[4, 5]);
     for link in links {
-        let pending = |class: &str| {
-            let of = link.pending.iter().find(|p| p.class == class);
-            of.map(|p| p.commits.to_string()).unwrap_or_default()
-        };
+        // Each class counts every commit that it has still to pass: the largest stands for all.
+        let waiting = link.pending.iter().map(|pending| pending.commits).max().unwrap_or(0);
         table.row(vec![
             Cell::painted(&link.name, Paint::Bold),
             link.dialect.clone().into(),
             link.target.clone().into(),
             Cell::painted(&link.state, Paint::of(&link.state)),
             link.for_ms.map(time).unwrap_or_default().into(),
-            pending("alarm").into(),
-            pending("record").into(),
-            pending("sample").into(),
+            waiting.to_string().into(),
             link.commands.clone().into(),
         ]);
     }
