@@ -198,7 +198,9 @@ pub(crate) fn full(error: &io::Error) -> bool {
 
 /// Writes zeros up to this length, so that later writes need no room.
 pub(crate) fn zero_fill(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; 64 << 10];
+    // Page by page: what is written at once becomes one large folio of the page cache, and a small record written into
+    // it later counts as a write of all of it (ext4, Linux 6.18: 41 bytes per byte of log after 1 MiB, 1.1 after 4 KiB).
+    let zeros = [0; 4 << 10];
     let mut at = from;
     while at < to {
         let n = usize::try_from(to - at).unwrap_or(zeros.len()).min(zeros.len());
