@@ -209,4 +209,7 @@ pub struct Reloaded {
     /// What is wrong with device files; they are disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// What somebody should look at, although it is in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

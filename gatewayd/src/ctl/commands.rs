@@ -195,3 +195,18 @@ pub fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use control::Reloaded;
+
+    #[test]
+    fn a_reload_fails_by_errors_and_not_by_warnings() {
+        let some = vec!["words".to_owned()];
+        let warned = Reloaded { warnings: some.clone(), ..Reloaded::default() };
+        assert_eq!(exit(&Answer::Reloaded(warned)), Some(Exit::Done), "as `check` ends with 0");
+        let broken = Reloaded { problems: some, ..Reloaded::default() };
+        assert_eq!(exit(&Answer::Reloaded(broken)), Some(Exit::Refused));
+    }
+}

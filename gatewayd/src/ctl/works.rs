@@ -146,6 +146,9 @@ pub fn reloaded(screen: &mut Screen, reloaded: &Reloaded) -> io::Result<()> {
         screen.line(&format!("{title}: {}", list.join(", ")))?;
     }
     screen.line(&format!("unchanged: {}", reloaded.same))?;
+    for warning in &reloaded.warnings {
+        screen.line(&screen.paint(warning, Paint::Warn))?;
+    }
     for problem in &reloaded.problems {
         screen.line(&screen.paint(problem, Paint::Bad))?;
     }

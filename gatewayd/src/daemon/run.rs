@@ -10,6 +10,7 @@ use base::{CancellationToken, Clock, Scope, Thread};
 use control::{Code, Failure, Reloaded};
 use dialects::Surroundings;
 use keeper::Keeper;
+use settings::Severity;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use twin_store::{Directory, Opened, Writer};
@@ -247,7 +248,10 @@ impl Daemon {
         };
         let mut done = self.parts.apply(plan, &loaded.disabled).await;
         done.needs_restart = needs_restart(&self.plan, plan);
-        done.problems = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            loaded.diagnostics.iter().partition(|d| d.severity == Severity::Error);
+        done.problems = errors.iter().map(ToString::to_string).collect();
+        done.warnings = warnings.iter().map(ToString::to_string).collect();
         note(&self.facts, self.config.display().to_string(), &loaded.disabled);
         self.parts.alarms.clear("configuration");
         self.keep_good();
