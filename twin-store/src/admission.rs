@@ -7,7 +7,7 @@ use twin::{
     Origin, Outcome, Refusal, Seen, Step, TwinId, What, admit,
 };
 
-use crate::core::{Answer, Core, accepted, principal, refused};
+use crate::core::{Answer, Core, accepted, refused};
 use crate::record;
 use crate::shared::Inner;
 
@@ -129,7 +129,7 @@ impl Core {
 
 /// Where the command with this key stands, if its caller has asked before.
 fn known_command(inner: &Inner, origin: &Origin, key: &Arc<str>) -> Option<Accepted> {
-    let entry = inner.state.ledger().find(&principal(origin), key)?;
+    let entry = inner.state.ledger().find(&origin.principal(), key)?;
     Some(Accepted { seq: entry.seq, known: Some(entry.clone()), refused: None })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twin::{
     Accepted, Body, Boottime, Commit, Description, GapCause, GatewayEvent, Handle, Moment, Origin,
-    Outcome, Principal, PrincipalKind, Receipt, Refusal, Seq, State, Submission, Timestamp, What,
+    Outcome, Receipt, Refusal, Seq, State, Submission, Timestamp, What,
 };
 
 use crate::disk::full;
@@ -400,12 +400,4 @@ pub(crate) fn accepted(seq: Seq) -> Accepted {
 /// A command that was refused, which is now on record.
 pub(crate) fn refused(seq: Seq, outcome: Outcome) -> Accepted {
     Accepted { seq, known: None, refused: Some(outcome) }
-}
-
-/// Who a command counts as from: the one that the state remembers it under.
-pub(crate) fn principal(origin: &Origin) -> Principal {
-    match origin {
-        Origin::Principal(by) => by.clone(),
-        _ => Principal { kind: PrincipalKind::User, name: "gatewayd".into() },
-    }
 }

@@ -52,6 +52,18 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Who a command of this origin counts as from. The ledger, the twin and the writer's admission know a command by
+    /// this principal and its key, so it is said once.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        match self {
+            Self::Principal(by) => by.clone(),
+            _ => Principal { kind: PrincipalKind::User, name: "gatewayd".into() },
+        }
+    }
+}
+
 /// Who asks for something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome,
-    Principal, PrincipalKind, Seq, Stage, Timeline, Twin, TwinId, What,
+    Principal, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
 /// The twins, the commands known by key, the clock, and the write switch.
@@ -137,10 +137,6 @@ impl State {
                 slot.insert(Twin::new(id.clone(), handle))
             }
         };
-        let by = || match origin {
-            Origin::Principal(by) => by.clone(),
-            _ => Principal { kind: PrincipalKind::User, name: "gatewayd".into() },
-        };
         match what {
             What::Command(command) => {
                 let entry = LedgerEntry {
@@ -149,12 +145,12 @@ impl State {
                     stage: Stage::Accepted,
                     asked: command.asked,
                 };
-                self.ledger.remember(by(), command.key.clone(), entry);
+                self.ledger.remember(origin.principal(), command.key.clone(), entry);
             }
             What::Refused { key, reason, detail, .. } => {
                 let stage = Stage::Ended(Outcome::Rejected(*reason, detail.clone()));
                 self.ledger.remember(
-                    by(),
+                    origin.principal(),
                     key.clone(),
                     LedgerEntry { seq, twin: Some(handle), stage, asked: None },
                 );

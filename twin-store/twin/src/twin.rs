@@ -247,13 +247,7 @@ impl Twin {
                 self.since = seq;
                 true
             }
-            What::Command(command) => {
-                let by = match origin {
-                    Origin::Principal(by) => by.clone(),
-                    _ => Principal { kind: crate::PrincipalKind::User, name: "gatewayd".into() },
-                };
-                self.ask(seq, at, &by, command)
-            }
+            What::Command(command) => self.ask(seq, at, &origin.principal(), command),
             What::Step { command, step } => self.step(seq, *command, step),
             What::Related(relationship) => {
                 let new = !self.relationships.contains(relationship);
