@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 /// Where the configuration is unless told otherwise.
 const CONFIG: &str = "/etc/gatewayd/gatewayd.toml";
+/// Where the daemon keeps the good configurations unless told otherwise.
+const STATE: &str = "/var/lib/gatewayd";
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub struct Tool {
 const EXIT_CODES: &str = "\
 Exit status:
    0  done
-   1  refused, not found, or (check) device files are broken
+   1  refused, taken back, not found, or device files are broken
    2  the command line is wrong
   69  the daemon does not answer
   75  no answer in time, or a command whose outcome is not known
@@ -143,10 +145,42 @@ pub enum Command {
         #[arg(value_enum, default_value_t = WritesAction::Status)]
         action: WritesAction,
     },
-    /// Read the configuration again and apply what changed.
-    Reload,
+    /// Show what a reload would do, and why; nothing is touched.
+    Plan,
+    /// Read the configuration again, apply what changed, and watch it.
+    Reload {
+        /// How what changed is watched.
+        #[command(flatten)]
+        watch: Watched,
+    },
+    /// Put the last good files back in place of the present ones, which are kept, and reload.
+    Rollback {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = CONFIG)]
+        config: PathBuf,
+        /// Where the daemon keeps the good configurations.
+        #[arg(long, value_name = "DIR", default_value = STATE)]
+        state: PathBuf,
+        /// Only show which files would be replaced.
+        #[arg(long)]
+        dry_run: bool,
+        /// How what changed is watched.
+        #[command(flatten)]
+        watch: Watched,
+    },
     /// Show how the daemon is.
     Status,
+}
+
+/// How what a reload changed is watched.
+#[derive(Debug, Args)]
+pub struct Watched {
+    /// Take the change back if it meets a permanent fault or a panic within this time.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub window: Duration,
+    /// Do not watch: the change is good.
+    #[arg(long, conflicts_with = "window")]
+    pub no_window: bool,
 }
 
 /// What can be done with a link.

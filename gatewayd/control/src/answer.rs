@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Line, Link, Point, Reloaded, Status, Twin, Update, Version, Why, Writes};
+use crate::{
+    Command, Line, Link, Plan, Point, Reloaded, Status, Twin, Update, Verdict, Version, Why, Writes,
+};
 
 /// A line from the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,8 +69,12 @@ pub enum Answer {
     Why(Why),
     /// To [`crate::Request::Writes`].
     Writes(Writes),
+    /// To [`crate::Request::Plan`].
+    Plan(Plan),
     /// To [`crate::Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`crate::Request::Reload`], after [`Answer::Reloaded`] with `watched_ms`.
+    Verdict(Verdict),
     /// To anything that cannot be done.
     Error(Failure),
 }

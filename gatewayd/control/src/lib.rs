@@ -1,23 +1,28 @@
 //! Requests and answers of the local API as plain types with one versioned JSON encoding.
 //!
 //! One JSON object per line over a Unix socket. A line to the daemon is an [`Ask`], a line back is a [`Reply`].
-//! A request gets one reply, with two exceptions: [`Request::Watch`] gets replies until the caller hangs up, and
-//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`.
+//! A request gets one reply, with three exceptions: [`Request::Watch`] gets replies until the caller hangs up,
+//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`, and [`Request::Reload`] gets a
+//! [`Verdict`] after a [`Reloaded`] with `watched_ms`.
 //! A caller may send the next request on the same connection after the last reply.
 //!
 //! Deliberately absent: logic, sockets, tables for people.
 
 mod answer;
+mod plan;
 mod request;
 mod twins;
 mod works;
 
 pub use answer::{Answer, Code, Failure, Reply};
+pub use plan::{
+    Action, Applies, DeviceAction, Outcome, Plan, PlannedDevice, PlannedLine, PlannedLink,
+    PlannedSetting, Reloaded, Verdict,
+};
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{
-    Alarm, Device, Lane, Line, Link, Pending, Reloaded, Status, Store, Unit, UnitState, Version,
-    Writes,
+    Alarm, Device, Lane, Line, Link, Pending, Status, Store, Unit, UnitState, Version, Writes,
 };
 
 /// The version of this encoding. A daemon answers a request of another version with [`Code::Version`].

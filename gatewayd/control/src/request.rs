@@ -95,8 +95,15 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on: Option<bool>,
     },
+    /// What a reload would do; nothing is touched.
+    Plan,
     /// Reads the configuration again and applies what changed.
-    Reload,
+    Reload {
+        /// What changed is watched this long for permanent faults and panics, in milliseconds, and given up for the
+        /// configuration before it where it fails; 0: not at all.
+        #[serde(default = "seconds_10")]
+        window_ms: u64,
+    },
 }
 
 fn seconds_10() -> u64 {

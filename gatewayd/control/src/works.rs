@@ -191,25 +191,3 @@ pub struct Writes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
-
-/// What a reload did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
-    /// Lines, links and twins that were added.
-    pub added: Vec<String>,
-    /// Those that were removed.
-    pub removed: Vec<String>,
-    /// Those that were changed.
-    pub changed: Vec<String>,
-    /// How many were left alone.
-    pub same: u64,
-    /// What only a restart can apply.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub needs_restart: Vec<String>,
-    /// What is wrong with device files; they are disabled.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<String>,
-    /// What somebody should look at, although it is in force.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-}

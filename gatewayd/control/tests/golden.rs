@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 use control::{
-    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why, Writes,
+    Action, Answer, Applies, Ask, Code, Command, DeviceAction, Failure, Outcome, Plan,
+    PlannedDevice, PlannedLine, PlannedLink, PlannedSetting, Point, Reloaded, Reply, Request,
+    Section, Twin, Update, Verdict, Why, Writes,
 };
 use serde_json::json;
 
@@ -40,6 +42,8 @@ fn requests() {
     );
     ask(Request::LinksSkip { link: "cloud".into() }, r#"{"v":1,"do":"links-skip","link":"cloud"}"#);
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
+    ask(Request::Plan, r#"{"v":1,"do":"plan"}"#);
+    ask(Request::Reload { window_ms: 5000 }, r#"{"v":1,"do":"reload","window_ms":5000}"#);
 }
 
 #[test]
@@ -48,6 +52,8 @@ fn what_may_be_left_out_has_a_default() {
     let ask: Ask = serde_json::from_str(line).unwrap();
     let Request::Set { wait, timeout_ms, key, .. } = ask.request else { panic!("{ask:?}") };
     assert_eq!((wait, timeout_ms, key), (false, 10_000, None));
+    let ask: Ask = serde_json::from_str(r#"{"v":1,"do":"reload"}"#).unwrap();
+    assert_eq!(ask.request, Request::Reload { window_ms: 10_000 });
 }
 
 #[test]
@@ -120,6 +126,58 @@ fn steps_and_updates() {
     reply(
         Answer::Update(update),
         r#"{"v":1,"is":"update","seq":9,"epoch":2,"twin":"meter","what":"transition","detail":"bound to shadowed: complete"}"#,
+    );
+}
+
+#[test]
+fn plans_reloads_and_verdicts() {
+    let device = PlannedDevice {
+        twin: "meter".into(),
+        action: DeviceAction::Change,
+        why: vec!["point changed: grid/power".into()],
+    };
+    let plan = Plan {
+        lines: vec![PlannedLine {
+            name: "bus".into(),
+            action: Action::Configure,
+            why: vec![],
+            devices: vec![device],
+            same: 30,
+        }],
+        links: vec![PlannedLink {
+            name: "cloud".into(),
+            action: Action::Rebuild,
+            why: vec!["window: 256 → 128".into()],
+        }],
+        settings: vec![PlannedSetting {
+            key: "health.listen".into(),
+            from: None,
+            to: Some("127.0.0.1:9464".into()),
+            applies: Applies::Reload,
+        }],
+        same: 2,
+        problems: vec![],
+        warnings: vec![],
+    };
+    reply(
+        Answer::Plan(plan),
+        r#"{"v":1,"is":"plan","lines":[{"name":"bus","action":"configure","devices":[{"twin":"meter","action":"change","why":["point changed: grid/power"]}],"same":30}],"links":[{"name":"cloud","action":"rebuild","why":["window: 256 → 128"]}],"settings":[{"key":"health.listen","to":"127.0.0.1:9464","applies":"reload"}],"same":2}"#,
+    );
+    let done = Reloaded {
+        changed: vec!["line bus".into()],
+        same: 2,
+        watched: vec!["line bus".into()],
+        watched_ms: Some(10_000),
+        ..Reloaded::default()
+    };
+    reply(
+        Answer::Reloaded(done),
+        r#"{"v":1,"is":"reloaded","added":[],"removed":[],"changed":["line bus"],"same":2,"watched":["line bus"],"watched_ms":10000}"#,
+    );
+    let fault = "line bus was given up: no such port".to_owned();
+    reply(
+        Answer::Verdict(Verdict { outcome: Outcome::Returned, faults: vec![fault] }),
+        r#"{"v":1,"is":"verdict","outcome":"returned","faults":["line bus was given up: no such port"]}"#,
     );
 }
 

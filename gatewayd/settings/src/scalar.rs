@@ -54,6 +54,12 @@ const SIZES: &[(&str, u64)] = &[
 ];
 
 impl Duration {
+    /// So many microseconds.
+    #[must_use]
+    pub const fn from_micros(n: u64) -> Self {
+        Self(n)
+    }
+
     /// So many milliseconds.
     #[must_use]
     pub const fn millis(n: u64) -> Self {

@@ -48,13 +48,22 @@ impl Source {
         std::fs::File::open(path)
             .and_then(|file| file.take(Self::MAX + 1).read_to_end(&mut bytes))
             .map_err(|e| fail(format!("cannot read the file: {e}")))?;
+        Self::from_bytes(&name, bytes)
+    }
+
+    /// Bytes that are called this.
+    ///
+    /// # Errors
+    /// They are too many or are not UTF-8.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, Vec<Diagnostic>> {
+        let fail = |what: String| vec![Diagnostic::whole(name, what)];
         if bytes.len() as u64 > Self::MAX {
             return Err(fail(format!("the file is larger than {} MiB", Self::MAX >> 20)));
         }
         let text = String::from_utf8(bytes).map_err(|e| {
             fail(format!("the file is not UTF-8 from byte {} on", e.utf8_error().valid_up_to()))
         })?;
-        Ok(Self::from_text(&name, text))
+        Ok(Self::from_text(name, text))
     }
 
     /// Text that is called this.
@@ -75,6 +84,12 @@ impl Source {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// What it says; empty where that cannot be read.
+    #[must_use]
+    pub fn table(&self) -> toml::Table {
+        self.text().parse().unwrap_or_default()
     }
 
     /// Where the value of this key stands; where it is missing, the table in which it should.

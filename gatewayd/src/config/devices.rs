@@ -1,28 +1,34 @@
 //! The directory of device files.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use settings::{Diagnostic, KeyPath, Source, has_errors};
 use twin::TwinId;
 
 use super::lines::{Draft, Named};
-use super::{Disabled, Places, device};
+use super::set::DEVICES;
+use super::{Disabled, Places, Set, device};
 
 /// Everything that the device files say, in the order of their names, and the files that are broken.
 ///
 /// `known` are the lines of gatewayd.toml; `None` where it is broken and nothing is known of them.
 pub(super) fn read(
     places: &Places,
+    files: &Set,
     known: Option<&Named>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Draft>, Vec<Disabled>) {
     let (mut drafts, mut disabled) = (Vec::new(), Vec::new());
-    for path in files(&places.devices, diagnostics) {
+    for (name, bytes) in files.within(DEVICES) {
+        let path = places.path(name);
+        if name == DEVICES {
+            diagnostics.extend(super::read(places, name, Some(bytes)).err().into_iter().flatten());
+            continue;
+        }
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or("").to_owned();
         let mut found = Vec::new();
-        let source = match Source::read(&path) {
+        let source = match super::read(places, name, Some(bytes)) {
             Ok(source) => source,
             Err(mut errors) => {
                 diagnostics.append(&mut errors);
@@ -41,28 +47,6 @@ pub(super) fn read(
         diagnostics.append(&mut found);
     }
     (drafts, disabled)
-}
-
-/// The device files, sorted; none where there is no such directory.
-fn files(directory: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            let name = directory.display().to_string();
-            diagnostics
-                .push(Diagnostic::whole(&name, format!("cannot read the directory: {error}")));
-            return Vec::new();
-        }
-    };
-    let wanted = |path: &PathBuf| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|e| e == "toml")
-    };
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|e| Some(e.ok()?.path())).filter(wanted).collect();
-    files.sort();
-    files
 }
 
 /// The twin that a broken file is about.

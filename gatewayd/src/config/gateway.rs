@@ -9,7 +9,7 @@ use twin::Name;
 
 use super::file::{GatewayFile, ProtocolWord};
 use super::lines::{Named, NamedLine};
-use super::plan::{ControlPlan, LinePlan, LogPlan, Plan, StorePlan};
+use super::plan::{ControlPlan, LinePlan, LogPlan, Plan, Said, StorePlan};
 
 /// gatewayd.toml without mistakes.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(super) struct Gateway {
     health: Option<std::net::SocketAddr>,
     log: LogPlan,
     control: ControlPlan,
+    said: Said,
     /// The lines that it names.
     pub lines: Named,
 }
@@ -27,13 +28,18 @@ pub(super) struct Gateway {
 impl Gateway {
     /// The plan, with the lines that have devices.
     pub(super) fn plan(self, modbus: Vec<LinePlan>) -> Plan {
-        let Self { name, store, links, health, log, control, lines: _ } = self;
-        Plan { gateway: name, store, modbus, links, health, log, control }
+        let Self { name, store, links, health, log, control, said, lines: _ } = self;
+        Plan { gateway: name, store, modbus, links, health, log, control, said }
     }
 }
 
-/// What gatewayd.toml says; `None` where there is a mistake.
-pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Gateway> {
+/// What gatewayd.toml says; `None` where there is a mistake. Links are those of the gateway that runs already as
+/// `running`, where one does.
+pub(super) fn read(
+    source: &Source,
+    running: Option<&Name>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Gateway> {
     let (file, shape) = settings::partly::<GatewayFile>(source);
     let Some(file) = file else {
         diagnostics.extend(shape);
@@ -42,7 +48,7 @@ pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     let mut found = Vec::new();
     let name = name(&file, source, &mut found);
     let lines = lines(&file, source, &mut found);
-    let links = links(&file, name.as_ref(), source, &mut found);
+    let links = links(&file, running.or(name.as_ref()), source, &mut found);
     let health = file.health.listen.as_deref().and_then(|text| {
         let address = text.parse().ok();
         if address.is_none() {
@@ -62,7 +68,8 @@ pub(super) fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     let broken = has_errors(&found);
     found.sort_by_key(|d| (d.line, d.column));
     diagnostics.append(&mut found);
-    (!broken).then_some(Gateway { name: name?, store, links, health, log, control, lines })
+    let said = Said(source.table());
+    (!broken).then_some(Gateway { name: name?, store, links, health, log, control, said, lines })
 }
 
 fn name(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> Option<Name> {

@@ -7,16 +7,23 @@
 mod broken_tests;
 mod device;
 mod devices;
+pub mod difference;
+#[cfg(test)]
+mod difference_tests;
 pub mod file;
 mod gateway;
+pub mod kept;
 mod lines;
 pub mod plan;
 #[cfg(test)]
 mod profile_tests;
+mod reasons;
+pub mod set;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -24,9 +31,10 @@ use std::sync::Arc;
 
 use adapter::profile::Library;
 use settings::{Diagnostic, Severity, Source};
-use twin::TwinId;
+use twin::{Name, TwinId};
 
 pub use plan::Plan;
+pub use set::Set;
 
 /// Where the profiles of the package are.
 const SHIPPED: &str = "/usr/share/gatewayd/profiles";
@@ -40,6 +48,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The device files that are left out of the plan.
     pub disabled: Vec<Disabled>,
+    /// The files that were read.
+    pub files: Set,
 }
 
 /// A device file that cannot be used. Its twins were not removed: they are only out of reach.
@@ -62,6 +72,28 @@ impl Loaded {
         }
     }
 
+    /// The twins of a broken device file are also those that it has in this plan.
+    pub fn remember(&mut self, known: &Plan) {
+        let served: HashSet<&TwinId> =
+            self.plan.iter().flat_map(Plan::devices).map(|d| &d.twin).collect();
+        let name = |file: &str| Path::new(file).file_name().map(ToOwned::to_owned);
+        for disabled in &mut self.disabled {
+            let own = known.devices().filter(|device| name(&device.file) == name(&disabled.file));
+            for twin in own.map(|device| &device.twin).filter(|twin| !served.contains(*twin)) {
+                if !disabled.twins.contains(twin) {
+                    disabled.twins.push(twin.clone());
+                }
+            }
+        }
+    }
+
+    /// The files without what is wrong with them, as they can be kept: a broken one as it is in `good`.
+    pub fn sound(&self, places: &Places, good: Option<&Set>) -> Set {
+        let wrong = self.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        let broken: HashSet<&str> = wrong.map(|d| &*d.file).collect();
+        self.files.mended(good, |name| broken.contains(&*places.path(name).display().to_string()))
+    }
+
     /// How many errors and how many warnings there are.
     pub fn counts(&self) -> (usize, usize) {
         let errors = self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
@@ -74,24 +106,51 @@ impl Loaded {
 pub struct Places {
     /// gatewayd.toml.
     pub config: PathBuf,
+    /// The directory of fragments of gatewayd.toml.
+    pub fragments: PathBuf,
     /// The directory of device files.
     pub devices: PathBuf,
     /// The profiles.
     pub profiles: Library,
+    /// The name under which the gateway runs already: another one takes a restart.
+    pub running: Option<Name>,
 }
 
 impl Places {
     /// The places that belong to this gatewayd.toml: `devices.d` and `profiles` beside it, then the package's profiles.
     pub fn beside(config: &Path) -> Self {
-        let directory = match config.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let directory = directory(config);
         Self {
             config: config.to_owned(),
-            devices: directory.join("devices.d"),
-            profiles: Library::new(vec![directory.join("profiles"), SHIPPED.into()]),
+            fragments: directory.join(set::FRAGMENTS),
+            devices: directory.join(set::DEVICES),
+            profiles: Library::new(vec![directory.join(set::PROFILES), SHIPPED.into()]),
+            running: None,
         }
+    }
+
+    /// The operator's own profiles.
+    pub fn own_profiles(&self) -> PathBuf {
+        directory(&self.config).join(set::PROFILES)
+    }
+
+    /// Where the file of this name in a [`Set`] is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let (directory, file) = name.split_once('/').unwrap_or((name, ""));
+        let of = match directory {
+            set::GATEWAY => return self.config.clone(),
+            set::FRAGMENTS => self.fragments.clone(),
+            set::DEVICES => self.devices.clone(),
+            _ => self.own_profiles(),
+        };
+        if file.is_empty() { of } else { of.join(file) }
+    }
+}
+
+fn directory(config: &Path) -> PathBuf {
+    match config.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 
@@ -102,21 +161,36 @@ pub fn load(config: &Path) -> Loaded {
 
 /// The same with the places given.
 pub fn load_from(places: &Places) -> Loaded {
+    let files = Set::read(places);
     let mut diagnostics = Vec::new();
-    let gateway = match Source::read(&places.config) {
-        Ok(source) => gateway::read(&source, &mut diagnostics),
+    let gateway = match read(places, set::GATEWAY, files.get(set::GATEWAY)) {
+        Ok(source) => gateway::read(&source, places.running.as_ref(), &mut diagnostics),
         Err(mut found) => {
             diagnostics.append(&mut found);
             None
         }
     };
     let known = gateway.as_ref().map(|gateway| &gateway.lines);
-    let (drafts, mut disabled) = devices::read(places, known, &mut diagnostics);
+    let (drafts, mut disabled) = devices::read(places, &files, known, &mut diagnostics);
     let lines = known.cloned().unwrap_or_default();
     let modbus = lines::assemble(&lines, drafts, &mut diagnostics, &mut disabled);
     let plan = gateway.map(|gateway| gateway.plan(modbus));
     // A profile's mistakes are found by each device that uses it, and said once.
     let mut said = HashSet::new();
     diagnostics.retain(|d| said.insert((d.place(), d.key.clone(), d.message.clone())));
-    Loaded { plan, diagnostics, disabled }
+    Loaded { plan, diagnostics, disabled, files }
+}
+
+/// A file of the set as a source that is called by its path.
+fn read(
+    places: &Places,
+    name: &str,
+    bytes: Option<&Result<Vec<u8>, String>>,
+) -> Result<Source, Vec<Diagnostic>> {
+    let path = places.path(name).display().to_string();
+    match bytes {
+        Some(Ok(bytes)) => Source::from_bytes(&path, bytes.clone()),
+        Some(Err(words)) => Err(vec![Diagnostic::whole(&path, words.clone())]),
+        None => Err(vec![Diagnostic::whole(&path, "the file is not there")]),
+    }
 }

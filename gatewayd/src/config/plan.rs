@@ -1,6 +1,6 @@
 //! What the configuration asks for, ready to be compared with what runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,18 @@ pub struct Plan {
     pub log: LogPlan,
     /// The local socket.
     pub control: ControlPlan,
+    /// gatewayd.toml as it is written, to say what is different.
+    pub said: Said,
+}
+
+/// What is written, beside what it means: two plans that mean the same are equal.
+#[derive(Debug, Clone, Default)]
+pub struct Said(pub toml::Table);
+
+impl PartialEq for Said {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Where everything is kept, and how much of it.
@@ -91,6 +103,33 @@ pub struct DevicePlan {
 }
 
 impl Plan {
+    /// The same gateway with nothing to do: what runs before a start.
+    pub fn idle(&self) -> Self {
+        Self { modbus: Vec::new(), links: Vec::new(), ..self.clone() }
+    }
+
+    /// What is in force after a reload: what only a restart applies is as it was.
+    pub fn in_force(self, running: &Self) -> Self {
+        Self {
+            gateway: running.gateway.clone(),
+            store: running.store.clone(),
+            control: running.control.clone(),
+            health: running.health,
+            ..self
+        }
+    }
+
+    /// Takes from `running` what is the same there, so that it is in memory once.
+    pub fn share(&mut self, running: &Self) {
+        let known: HashMap<&TwinId, &Arc<DevicePlan>> =
+            running.modbus.iter().flat_map(|line| &line.devices).map(|d| (&d.twin, d)).collect();
+        for device in self.modbus.iter_mut().flat_map(|line| &mut line.devices) {
+            if let Some(same) = known.get(&device.twin).filter(|known| ***known == *device) {
+                *device = (*same).clone();
+            }
+        }
+    }
+
     /// The devices of all lines.
     pub fn devices(&self) -> impl Iterator<Item = &DevicePlan> {
         self.modbus.iter().flat_map(|line| &line.devices).map(|device| &**device)

@@ -128,7 +128,7 @@ fn patience(request: &Request) -> Option<Duration> {
         // Settling and reading back come after the deadline; the daemon says when it gives up waiting.
         Request::Set { timeout_ms, .. } => Some((3 * SOON).saturating_add(millis(*timeout_ms))),
         // Every part that changed is stopped first.
-        Request::Reload => Some(20 * SOON),
+        Request::Reload { window_ms } => Some((20 * SOON).saturating_add(millis(*window_ms))),
         _ => Some(SOON),
     }
 }

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use control::{Answer, Code, Failure, Reply, Request};
+use base::Clock;
+use control::{Answer, Code, Failure, Outcome, Plan, Reloaded, Reply, Request};
 
 use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
-use super::{twins, works};
+use super::rollback::{Rollback, RollbackError};
+use super::{plan, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -33,6 +35,8 @@ pub enum Exit {
 enum ToolError {
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
     #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
@@ -44,13 +48,17 @@ pub fn run(tool: &Tool) -> ExitCode {
         // `gatewayctl watch | head` is no failure.
         Err(ToolError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
-            let help = if let ToolError::Client(e) = &error { Some(e.help()) } else { None };
+            let help = match &error {
+                ToolError::Client(e) => Some(e.help()),
+                ToolError::Rollback(e) => Some(e.help()),
+                ToolError::Output(_) => None,
+            };
             complain(&chain(&error), help.as_deref());
             match error {
                 ToolError::Client(ClientError::NotPermitted { .. }) => Exit::NotPermitted,
                 ToolError::Client(ClientError::Silent(_)) => Exit::Uncertain,
                 ToolError::Client(_) => Exit::Unavailable,
-                ToolError::Output(_) => Exit::Refused,
+                ToolError::Rollback(_) | ToolError::Output(_) => Exit::Refused,
             }
         }
     };
@@ -61,17 +69,28 @@ fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
     if let Command::Check { config } = &tool.command {
         return Ok(check(screen, config, tool.json)?);
     }
+    if let Command::Rollback { config, state, dry_run, .. } = &tool.command {
+        let rollback = Rollback::find(config, state)?;
+        let backup = if *dry_run { None } else { Some(rollback.carry_out(&Clock::system())?) };
+        rollback.show(screen, tool.json, backup.as_deref())?;
+        if *dry_run {
+            return Ok(Exit::Done);
+        }
+    }
     let mut client = Client::connect(&tool.socket)?;
     client.ask(request(&tool.command))?;
+    // A reload whose device files are broken has failed, whatever the verdict on the rest is.
+    let mut broken = false;
     loop {
         let answer = client.answer()?;
+        broken |= matches!(&answer, Answer::Reloaded(done) if !done.problems.is_empty());
         if tool.json {
             screen.line(&encoded(&answer)?)?;
         } else {
             show(screen, &tool.command, &answer)?;
         }
         if let Some(exit) = exit(&answer) {
-            return Ok(exit);
+            return Ok(if broken { Exit::Refused } else { exit });
         }
     }
 }
@@ -121,7 +140,10 @@ fn request(command: &Command) -> Request {
                 WritesAction::Status => None,
             },
         },
-        Command::Reload => Request::Reload,
+        Command::Plan => Request::Plan,
+        Command::Reload { watch } | Command::Rollback { watch, .. } => {
+            Request::Reload { window_ms: if watch.no_window { 0 } else { millis(watch.window) } }
+        }
     }
 }
 
@@ -148,7 +170,9 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Lines { lines } => works::lines(screen, lines),
         Answer::Why(why) => twins::why(screen, why),
         Answer::Writes(writes) => works::writes(screen, writes),
-        Answer::Reloaded(reloaded) => works::reloaded(screen, reloaded),
+        Answer::Plan(planned) => plan::plan(screen, planned),
+        Answer::Reloaded(reloaded) => plan::reloaded(screen, reloaded),
+        Answer::Verdict(verdict) => plan::verdict(screen, verdict),
         Answer::Error(Failure { message, help, .. }) => {
             complain(message, help.as_deref());
             Ok(())
@@ -171,7 +195,13 @@ fn exit(answer: &Answer) -> Option<Exit> {
             Code::Timeout => Exit::Uncertain,
             _ => Exit::Refused,
         }),
-        Answer::Reloaded(reloaded) if !reloaded.problems.is_empty() => Some(Exit::Refused),
+        Answer::Reloaded(reloaded) if reloaded.watched_ms.is_some() => None,
+        Answer::Reloaded(Reloaded { problems, .. }) | Answer::Plan(Plan { problems, .. })
+            if !problems.is_empty() =>
+        {
+            Some(Exit::Refused)
+        }
+        Answer::Verdict(verdict) if verdict.outcome != Outcome::Good => Some(Exit::Refused),
         _ => Some(Exit::Done),
     }
 }
@@ -199,7 +229,6 @@ pub fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::Reloaded;
 
     #[test]
     fn a_reload_fails_by_errors_and_not_by_warnings() {

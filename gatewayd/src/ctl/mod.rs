@@ -4,6 +4,8 @@ mod check;
 mod client;
 mod commands;
 mod paint;
+mod plan;
+mod rollback;
 mod table;
 mod twins;
 mod works;

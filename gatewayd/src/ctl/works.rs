@@ -2,7 +2,7 @@
 
 use std::io;
 
-use control::{Line, Link, Reloaded, Status, UnitState, Writes};
+use control::{Line, Link, Status, UnitState, Writes};
 
 use super::paint::{Paint, Screen};
 use super::table::{Cell, Table, time};
@@ -132,27 +132,6 @@ fn switch(writes: &Writes) -> String {
         (false, Some(by)) => format!("off, switched off by {by}; gatewayctl writes on"),
         (false, None) => "off; gatewayctl writes on".into(),
     }
-}
-
-/// What a reload did.
-pub fn reloaded(screen: &mut Screen, reloaded: &Reloaded) -> io::Result<()> {
-    let lists = [
-        ("added", &reloaded.added),
-        ("removed", &reloaded.removed),
-        ("changed", &reloaded.changed),
-        ("needs a restart (systemctl restart gatewayd)", &reloaded.needs_restart),
-    ];
-    for (title, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
-        screen.line(&format!("{title}: {}", list.join(", ")))?;
-    }
-    screen.line(&format!("unchanged: {}", reloaded.same))?;
-    for warning in &reloaded.warnings {
-        screen.line(&screen.paint(warning, Paint::Warn))?;
-    }
-    for problem in &reloaded.problems {
-        screen.line(&screen.paint(problem, Paint::Bad))?;
-    }
-    Ok(())
 }
 
 fn retrying(detail: Option<&str>, retry_in_ms: Option<u64>) -> String {

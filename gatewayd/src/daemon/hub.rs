@@ -1,9 +1,10 @@
 //! What the servers may see and do: everything by messages and short reads, nothing that could hold up the data path.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base::Clock;
-use control::{Failure, Reloaded, Status};
+use control::{Failure, Status};
 use tokio::sync::{mpsc, oneshot};
 use twin::{Accepted, BootId, Boottime, Input, Moment, Refusal, Submission, Timestamp, TwinId};
 use twin_store::Store;
@@ -13,9 +14,18 @@ use super::describe::settle;
 use super::lines::Lines;
 use super::links::Links;
 use super::supervisor::Supervisor;
+use super::trial::Teller;
 
-/// Somebody who wants the configuration read again, and waits for what came of it.
-pub type ReloadRequest = oneshot::Sender<Result<Reloaded, Failure>>;
+/// Somebody who wants to know what a reload would do.
+pub type PlanRequest = oneshot::Sender<Result<control::Plan, Failure>>;
+
+/// Somebody who wants the configuration read again, and waits for what comes of it.
+pub struct ReloadRequest {
+    /// How long what changed is watched.
+    pub window: Duration,
+    /// Takes what was done, and where it is watched the verdict.
+    pub tell: Teller,
+}
 
 /// What the servers may see and do.
 pub struct Hub {
@@ -32,6 +42,8 @@ pub struct Hub {
     /// The links.
     pub links: Links,
     /// To the daemon's main loop.
+    pub plan: mpsc::Sender<PlanRequest>,
+    /// The same.
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Weak: the writer ends when the last who has something to say is gone, and a server never is the last.
     pub submissions: mpsc::WeakSender<Submission>,

@@ -1,13 +1,16 @@
 //! The log: to the journal with fields under systemd, to stderr elsewhere. Silent when all is well.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::plan::LogPlan;
 
+/// Says what is logged, whatever the files say.
+const OVERRIDE: &str = "GATEWAYD_LOG";
 /// What other parts have to say is only heard when it is a warning.
 const OTHERS: &str = "warn";
 
@@ -24,10 +27,15 @@ const OWN: &[&str] = &[
     "wire",
 ];
 
+/// The filter that is in force, once logging has started.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Starts logging. `GATEWAYD_LOG` overrides what is logged, in the syntax of `tracing-subscriber`.
 pub fn start(plan: Option<&LogPlan>) {
-    let filter = EnvFilter::try_from_env("GATEWAYD_LOG")
+    let filter = EnvFilter::try_from_env(OVERRIDE)
         .unwrap_or_else(|_| EnvFilter::new(plan.map_or_else(|| OTHERS.into(), directives)));
+    let (filter, handle) = reload::Layer::new(filter);
+    FILTER.set(handle).ok();
     let journal = under_systemd().then(tracing_journald::layer).and_then(Result::ok);
     let stderr = journal.is_none().then(|| {
         tracing_subscriber::fmt::layer()
@@ -37,6 +45,16 @@ pub fn start(plan: Option<&LogPlan>) {
     });
     // A second start in one process (tests) keeps the first log.
     tracing_subscriber::registry().with(filter).with(journal).with(stderr).try_init().ok();
+}
+
+/// From now on this is logged, unless `GATEWAYD_LOG` says what is.
+pub fn set(plan: &LogPlan) {
+    let overridden = EnvFilter::try_from_env(OVERRIDE).is_ok();
+    if let Some(filter) = FILTER.get().filter(|_| !overridden)
+        && let Err(error) = filter.reload(EnvFilter::new(directives(plan)))
+    {
+        tracing::warn!("cannot change what is logged: {error}");
+    }
 }
 
 fn directives(plan: &LogPlan) -> String {

@@ -13,12 +13,14 @@ mod notify;
 mod options;
 mod parts;
 mod progress;
+mod reload;
 mod router;
 mod run;
 mod supervisor;
 mod times;
+mod trial;
 
 pub use describe::words;
-pub use hub::{Hub, version, writes};
+pub use hub::{Hub, ReloadRequest, version, writes};
 pub use links::waiting;
 pub use run::main;

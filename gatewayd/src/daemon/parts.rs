@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use adapter::Context;
 use adapter_modbus::spec::DeviceSpec;
-use control::Reloaded;
-use dialects::{LinkSpec, Surroundings};
+use control::{Action, PlannedLine, PlannedLink};
+use dialects::Surroundings;
 use tokio::sync::{mpsc, watch};
 use twin::{Name, Submission, TwinId};
 use twin_store::Store;
@@ -18,7 +18,8 @@ use super::links::{self, Links};
 use super::modbus::Line;
 use super::supervisor::{Supervisor, Unit};
 use super::times;
-use crate::config::plan::{DevicePlan, LinePlan};
+use crate::config::difference::difference;
+use crate::config::plan::DevicePlan;
 use crate::config::{Disabled, Plan};
 
 /// The twins that are wanted: those that are configured, and those whose device file is broken. A typo must not end a
@@ -28,7 +29,7 @@ pub fn configured(plan: &Plan, disabled: &[Disabled]) -> BTreeSet<TwinId> {
     configured.chain(disabled.iter().flat_map(|file| file.twins.clone())).collect()
 }
 
-/// Lines and links that run, and what they were made from.
+/// Lines and links that run, and the plan that they follow.
 pub struct Parts {
     pub store: Store,
     pub supervisor: Supervisor,
@@ -39,13 +40,15 @@ pub struct Parts {
     configured: watch::Sender<Arc<BTreeSet<TwinId>>>,
     context: Context,
     around: Surroundings,
-    running_lines: BTreeMap<Arc<str>, (LinePlan, Line)>,
-    running_links: BTreeMap<Name, (LinkSpec, Unit)>,
+    running: Plan,
+    running_lines: BTreeMap<String, Line>,
+    running_links: BTreeMap<Name, Unit>,
 }
 
 impl Parts {
-    /// Nothing runs yet.
+    /// Nothing of this plan runs yet.
     pub fn new(
+        plan: &Plan,
         store: Store,
         supervisor: Supervisor,
         alarms: Alarms,
@@ -63,97 +66,79 @@ impl Parts {
             configured,
             context,
             around,
+            running: plan.idle(),
             running_lines: BTreeMap::new(),
             running_links: BTreeMap::new(),
         }
     }
 
-    /// Makes run what should run, and says what that changed. What is the same does not notice.
-    pub async fn apply(&mut self, plan: &Plan, disabled: &[Disabled]) -> Reloaded {
-        let mut done = Reloaded::default();
-        self.apply_links(plan, &mut done).await;
-        self.apply_lines(plan, &mut done).await;
-        self.configured.send_replace(Arc::new(configured(plan, disabled)));
+    /// The plan that is in force.
+    pub fn running(&self) -> &Plan {
+        &self.running
+    }
+
+    /// What would have to be done so that this plan is in force.
+    pub fn difference(&self, wanted: &Plan) -> control::Plan {
+        difference(&self.running, wanted, &|unit| self.supervisor.parked(unit))
+    }
+
+    /// Makes run what should run, by these steps. What is the same does not notice.
+    pub async fn apply(&mut self, mut wanted: Plan, disabled: &[Disabled], steps: &control::Plan) {
+        wanted.share(&self.running);
+        for step in &steps.links {
+            self.apply_link(step, &wanted).await;
+        }
+        for step in &steps.lines {
+            self.apply_line(step, &wanted).await;
+        }
+        let configured = Arc::new(configured(&wanted, disabled));
+        self.configured.send_if_modified(|known| {
+            let differs = *known != configured;
+            *known = configured;
+            differs
+        });
         self.show_disabled(disabled);
-        done
+        self.running = wanted.in_force(&self.running);
     }
 
-    async fn apply_links(&mut self, plan: &Plan, done: &mut Reloaded) {
-        let wanted: BTreeMap<&Name, &LinkSpec> = plan.links.iter().map(|l| (&l.name, l)).collect();
-        let gone: Vec<Name> =
-            self.running_links.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
-        for name in gone {
-            self.stop_link(&name).await;
-            self.links.remove(&name);
-            self.store.forget_link(&name);
-            done.removed.push(format!("link {name}"));
-        }
-        for (name, spec) in wanted {
-            match self.running_links.get(name) {
-                Some((running, unit)) if running == spec && !self.parked(unit) => {
-                    done.same += 1;
-                    continue;
-                }
-                Some(_) => {
-                    self.stop_link(name).await;
-                    done.changed.push(format!("link {name}"));
-                }
-                None => done.added.push(format!("link {name}")),
-            }
-            let unit = links::start(&self.supervisor, &self.links, &self.around, spec);
-            self.running_links.insert(name.clone(), (spec.clone(), unit));
-        }
-    }
-
-    async fn stop_link(&mut self, name: &Name) {
-        if let Some((_, unit)) = self.running_links.remove(name) {
+    async fn apply_link(&mut self, step: &PlannedLink, wanted: &Plan) {
+        let Ok(name) = step.name.parse::<Name>() else { return };
+        if let Some(unit) = self.running_links.remove(&name) {
             stop(&self.supervisor, unit, times::LINK).await;
         }
+        match wanted.links.iter().find(|link| link.name == name) {
+            Some(spec) => {
+                let unit = links::start(&self.supervisor, &self.links, &self.around, spec);
+                self.running_links.insert(name, unit);
+            }
+            None => {
+                self.links.remove(&name);
+                self.store.forget_link(&name);
+            }
+        }
     }
 
-    async fn apply_lines(&mut self, plan: &Plan, done: &mut Reloaded) {
-        let wanted: BTreeMap<&Arc<str>, &LinePlan> =
-            plan.modbus.iter().map(|line| (&line.spec.id, line)).collect();
-        let gone: Vec<Arc<str>> =
-            self.running_lines.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
-        for name in gone {
-            self.stop_line(&name).await;
+    async fn apply_line(&mut self, step: &PlannedLine, wanted: &Plan) {
+        let name: Arc<str> = step.name.as_str().into();
+        let Some(line) = wanted.modbus.iter().find(|line| line.spec.id == name) else {
+            self.stop_line(&step.name).await;
             self.lines.remove(&name);
-            done.removed.push(format!("line {name}"));
-        }
-        for (name, line) in wanted {
-            let (running, unit) =
-                self.running_lines.get(name).map(|(of, line)| (of, &line.unit)).unzip();
-            let parked = unit.is_some_and(|unit| self.parked(unit));
-            if running == Some(line) && !parked {
-                done.same += 1;
-                continue;
-            }
-            let rebuild = parked || running.is_none_or(|running| running.spec != line.spec);
-            match running {
-                None => done.added.push(format!("line {name}")),
-                Some(_) => done.changed.push(format!("line {name}")),
-            }
-            let devices = self.describe(&line.devices).await;
-            if rebuild {
-                self.stop_line(name).await;
+            return;
+        };
+        let devices = self.describe(&line.devices).await;
+        match self.running_lines.get(&step.name).filter(|_| step.action == Action::Configure) {
+            Some(running) => running.configure(&self.lines, &line.spec, devices),
+            None => {
+                self.stop_line(&step.name).await;
                 let (supervisor, lines) = (&self.supervisor, &self.lines);
                 let started = Line::start(supervisor, lines, &self.context, &line.spec, devices);
-                self.running_lines.insert(name.clone(), (line.clone(), started));
-            } else if let Some((running, started)) = self.running_lines.get_mut(name) {
-                started.configure(&self.lines, &line.spec, devices);
-                *running = line.clone();
+                self.running_lines.insert(step.name.clone(), started);
             }
         }
     }
 
-    /// Whether this was given up. What was wrong with it may have been outside of our files: a reload tries again.
-    fn parked(&self, unit: &Unit) -> bool {
-        self.supervisor.parked(unit.name())
-    }
-
-    async fn stop_line(&mut self, name: &Arc<str>) {
-        if let Some((_, line)) = self.running_lines.remove(name) {
+    async fn stop_line(&mut self, name: &str) {
+        if let Some(line) = self.running_lines.remove(name) {
             stop(&self.supervisor, line.unit, times::LINE).await;
         }
     }
@@ -188,23 +173,20 @@ impl Parts {
 
     /// Stops all lines at once; then nothing more comes from the assets.
     pub async fn stop_lines(&mut self) {
-        self.running_lines.values().for_each(|(_, line)| line.unit.signal());
-        let names: Vec<Arc<str>> = self.running_lines.keys().cloned().collect();
+        self.running_lines.values().for_each(|line| line.unit.signal());
         let deadline = tokio::time::Instant::now() + times::LINE;
-        for name in names {
-            if let Some((_, line)) = self.running_lines.remove(&name) {
-                let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-                stop(&self.supervisor, line.unit, left).await;
-            }
+        for line in std::mem::take(&mut self.running_lines).into_values() {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            stop(&self.supervisor, line.unit, left).await;
         }
         self.lines.clear();
     }
 
     /// Stops all links at once: they send what is there, as far as that is quick, and say goodbye.
     pub async fn stop_links(&mut self) {
-        self.running_links.values().for_each(|(_, unit)| unit.signal());
+        self.running_links.values().for_each(Unit::signal);
         let deadline = tokio::time::Instant::now() + times::LINK;
-        for (_, (_, unit)) in std::mem::take(&mut self.running_links) {
+        for unit in std::mem::take(&mut self.running_links).into_values() {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             stop(&self.supervisor, unit, left).await;
         }

@@ -7,22 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use adapter::Context;
 use anyhow::Context as _;
 use base::{CancellationToken, Clock, Scope, Thread};
-use control::{Code, Failure, Reloaded};
 use dialects::Surroundings;
 use keeper::Keeper;
-use settings::Severity;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use twin_store::{Directory, Opened, Writer};
 
 use super::alarms::Alarms;
 use super::fallback::{self, Chosen};
-use super::hub::{Facts, Hub, ReloadRequest};
+use super::hub::{Facts, Hub, PlanRequest, ReloadRequest};
 use super::parts::{self, Parts};
+use super::reload::WINDOW;
 use super::supervisor::{Fault, Life, Policy, Supervisor, Unit};
+use super::trial::{Trial, Window};
 use super::{clock, logging, notify, options, progress, router, times};
 use crate::cli;
-use crate::config::{self, Disabled, Loaded, Plan};
+use crate::config::kept::Kept;
+use crate::config::{Disabled, Loaded, Plan};
 use crate::server;
 
 /// How many submissions may wait for the writer.
@@ -32,7 +33,8 @@ const ORDERS: usize = 64;
 
 /// Is the daemon until it is told to stop.
 pub fn main(args: &cli::Daemon) -> ExitCode {
-    let chosen = match fallback::load(&args.config, args.state.as_deref()) {
+    let kept = args.state.as_deref().map(Kept::beneath);
+    let chosen = match fallback::load(&args.config, kept.as_ref()) {
         Ok(chosen) => chosen,
         Err(broken) => {
             logging::start(None);
@@ -64,8 +66,8 @@ fn tell(loaded: &Loaded) {
 
 async fn live(args: &cli::Daemon, chosen: Chosen) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let (mut daemon, reloads) = Daemon::start(args, chosen).await?;
-    let ended = daemon.serve(&mut signals, reloads).await;
+    let (mut daemon, asked, trial) = Daemon::start(args, chosen).await?;
+    let ended = daemon.serve(&mut signals, asked, trial).await;
     daemon.stop().await;
     ended
 }
@@ -86,13 +88,21 @@ impl Signals {
     }
 }
 
+/// What the servers ask of the main loop.
+struct Asked {
+    plans: mpsc::Receiver<PlanRequest>,
+    reloads: mpsc::Receiver<ReloadRequest>,
+}
+
 /// Everything that runs.
-struct Daemon {
-    config: PathBuf,
-    state: Option<PathBuf>,
-    plan: Plan,
-    parts: Parts,
-    facts: Arc<Mutex<Facts>>,
+pub(super) struct Daemon {
+    pub(super) config: PathBuf,
+    pub(super) kept: Option<Kept>,
+    pub(super) parts: Parts,
+    /// The device files that are broken, as far as they are in force.
+    pub(super) disabled: Vec<Disabled>,
+    pub(super) facts: Arc<Mutex<Facts>>,
+    pub(super) blocking: Scope,
     submissions: mpsc::Sender<twin::Submission>,
     writer: Unit,
     keeper: Unit,
@@ -100,7 +110,6 @@ struct Daemon {
     clock_watch: Unit,
     watchdog: Option<Unit>,
     servers: (CancellationToken, Thread),
-    blocking: Scope,
     clock: Clock,
 }
 
@@ -108,10 +117,10 @@ impl Daemon {
     async fn start(
         args: &cli::Daemon,
         chosen: Chosen,
-    ) -> anyhow::Result<(Self, mpsc::Receiver<ReloadRequest>)> {
-        let Chosen { loaded, file, broken } = chosen;
-        let Loaded { plan, diagnostics: _, disabled } = loaded;
-        let plan = plan.context("there is no configuration")?;
+    ) -> anyhow::Result<(Self, Asked, Option<Trial>)> {
+        let Chosen { mut loaded, file, broken } = chosen;
+        let plan = loaded.plan.take().context("there is no configuration")?;
+        let disabled = std::mem::take(&mut loaded.disabled);
         let clock = Clock::system();
         let started = clock.boottime();
         let (alarms, supervisor) = (Alarms::new(clock.clone()), Supervisor::new(clock.clone()));
@@ -145,6 +154,7 @@ impl Daemon {
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
         };
         let mut parts = Parts::new(
+            &plan,
             store.clone(),
             supervisor.clone(),
             alarms.clone(),
@@ -153,10 +163,14 @@ impl Daemon {
             around,
         );
         let router = router::start(&supervisor, &parts.lines, &submissions, ordered);
-        parts.apply(&plan, &disabled).await;
+        let steps = parts.difference(&plan);
+        let mut window = Window::new(&supervisor, &steps);
+        parts.apply(plan, &disabled, &steps).await;
+        window.open(WINDOW);
 
         let facts = Arc::new(Mutex::new(Facts::default()));
         note(&facts, file.display().to_string(), &disabled);
+        let (plan, plans) = mpsc::channel(1);
         let (reload, reloads) = mpsc::channel(1);
         let hub = Arc::new(Hub {
             store,
@@ -165,20 +179,22 @@ impl Daemon {
             alarms,
             lines: parts.lines.clone(),
             links: parts.links.clone(),
+            plan,
             reload,
             submissions: submissions.downgrade(),
             started,
             facts: facts.clone(),
         });
-        let servers = server::start(hub.clone(), socket, &plan)?;
+        let servers = server::start(hub.clone(), socket, parts.running())?;
         let clock_watch = clock::start(&supervisor, &hub.store, &submissions, &clock);
         let watchdog = progress::start(&supervisor, &parts.lines, &submissions.downgrade(), &clock);
         let daemon = Self {
             config: args.config.clone(),
-            state: args.state.clone(),
-            plan,
+            kept: args.state.as_deref().map(Kept::beneath),
             parts,
+            disabled,
             facts,
+            blocking,
             submissions,
             writer,
             keeper,
@@ -186,92 +202,53 @@ impl Daemon {
             clock_watch,
             watchdog,
             servers,
-            blocking,
             clock,
         };
-        match broken {
-            Some(broken) => daemon.fell_back(&broken),
-            None => daemon.keep_good(),
-        }
-        Ok((daemon, reloads))
+        let trial = match broken {
+            Some(broken) => {
+                daemon.fell_back(&broken);
+                None
+            }
+            None => {
+                let files = daemon.sound(&loaded);
+                Some(Trial { window, files, before: None, tell: None })
+            }
+        };
+        Ok((daemon, Asked { plans, reloads }, trial))
     }
 
     async fn serve(
         &mut self,
         signals: &mut Signals,
-        mut reloads: mpsc::Receiver<ReloadRequest>,
+        mut asked: Asked,
+        mut trial: Option<Trial>,
     ) -> anyhow::Result<()> {
         let lost = self.parts.supervisor.lost().clone();
         notify::ready();
         tracing::info!("gatewayd {} is ready", env!("CARGO_PKG_VERSION"));
         loop {
+            // One reload after the other: what is still watched is judged first. A start is no reload.
+            let free = trial.as_ref().is_none_or(|trial| trial.before.is_none());
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
                 _ = signals.interrupt.recv() => return Ok(()),
                 () = lost.cancelled() => anyhow::bail!("an essential part is lost; see above"),
-                _ = signals.hangup.recv() => {
-                    if let Err(failure) = self.reload().await {
-                        tracing::error!("{}", failure.message);
+                faults = verdict(trial.as_ref()) => {
+                    if let Some(trial) = trial.take() {
+                        self.conclude(trial, faults).await;
                     }
                 }
-                Some(answer) = reloads.recv() => {
+                _ = signals.hangup.recv(), if free => {
+                    trial = self.reload(WINDOW, None).await;
+                }
+                Some(ReloadRequest { window, tell }) = asked.reloads.recv(), if free => {
+                    trial = self.reload(window, Some(tell)).await;
+                }
+                Some(answer) = asked.plans.recv() => {
                     // A caller that has gone meanwhile does not want to know.
-                    answer.send(self.reload().await).ok();
+                    answer.send(self.plan().await).ok();
                 }
             }
-        }
-    }
-
-    /// Reads the configuration again and applies what changed. A file that cannot be used changes nothing.
-    async fn reload(&mut self) -> Result<Reloaded, Failure> {
-        notify::reloading();
-        let done = self.reread().await;
-        notify::ready();
-        if let Ok(done) = &done {
-            let (added, removed) = (done.added.len(), done.removed.len());
-            let changed = done.changed.len();
-            tracing::info!("reloaded: {added} added, {removed} removed, {changed} changed");
-        }
-        done
-    }
-
-    async fn reread(&mut self) -> Result<Reloaded, Failure> {
-        let config = self.config.clone();
-        let loaded = self.blocking.blocking(move || config::load(&config)).await;
-        let loaded =
-            loaded.ok_or_else(|| Failure::new(Code::Internal, "reading the files panicked"))?;
-        let Some(plan) = &loaded.plan else {
-            self.fell_back(&loaded);
-            let all: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
-            let words = format!("{}\nnothing was changed", all.join("\n"));
-            return Err(Failure::new(Code::Configuration, words).help("gatewayctl check"));
-        };
-        let mut done = self.parts.apply(plan, &loaded.disabled).await;
-        done.needs_restart = needs_restart(&self.plan, plan);
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            loaded.diagnostics.iter().partition(|d| d.severity == Severity::Error);
-        done.problems = errors.iter().map(ToString::to_string).collect();
-        done.warnings = warnings.iter().map(ToString::to_string).collect();
-        note(&self.facts, self.config.display().to_string(), &loaded.disabled);
-        self.parts.alarms.clear("configuration");
-        self.keep_good();
-        Ok(done)
-    }
-
-    fn fell_back(&self, broken: &Loaded) {
-        let what = format!(
-            "{} cannot be used, the last good one is in force ({} errors)",
-            self.config.display(),
-            broken.counts().0
-        );
-        self.parts.alarms.raise("configuration", &what, Some("gatewayctl check"));
-    }
-
-    fn keep_good(&self) {
-        let Some(state) = &self.state else { return };
-        if let Err(error) = fallback::keep(&self.config, state) {
-            let state = state.display();
-            tracing::warn!("cannot keep a copy of the good configuration in {state}: {error}");
         }
     }
 
@@ -353,21 +330,17 @@ async fn drain(submissions: &mpsc::Sender<twin::Submission>, clock: &Clock) {
     }
 }
 
-fn note(facts: &Mutex<Facts>, file: String, disabled: &[Disabled]) {
+/// What has failed of what is watched; never, where nothing is.
+async fn verdict(trial: Option<&Trial>) -> Vec<String> {
+    match trial {
+        Some(trial) => trial.window.verdict().await,
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) fn note(facts: &Mutex<Facts>, file: String, disabled: &[Disabled]) {
     let twins =
         |d: &Disabled| d.twins.iter().map(|t| (t.clone(), d.file.clone())).collect::<Vec<_>>();
     let disabled = disabled.iter().flat_map(twins).collect();
     *facts.lock().unwrap_or_else(PoisonError::into_inner) = Facts { file, disabled };
-}
-
-/// What differs between two plans and takes a restart.
-fn needs_restart(running: &Plan, wanted: &Plan) -> Vec<String> {
-    let differs = [
-        ("gateway.name", running.gateway != wanted.gateway),
-        ("store", running.store != wanted.store),
-        ("control", running.control != wanted.control),
-        ("health", running.health != wanted.health),
-        ("log", running.log != wanted.log),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.into()).collect()
 }

@@ -70,6 +70,7 @@ pub struct Supervisor {
 struct Record {
     state: UnitState,
     restarts: u64,
+    panics: u64,
     fault: Option<Arc<str>>,
     /// Boottime in microseconds.
     retry_at: Option<i64>,
@@ -106,7 +107,13 @@ impl Supervisor {
         let name: Arc<str> = name.into();
         let stop = CancellationToken::new();
         let (end, ended) = oneshot::channel::<()>();
-        let record = Record { state: UnitState::Running, restarts: 0, fault: None, retry_at: None };
+        let record = Record {
+            state: UnitState::Running,
+            restarts: 0,
+            panics: 0,
+            fault: None,
+            retry_at: None,
+        };
         self.lock().insert(name.clone(), record);
         let keeper =
             Keeper { supervisor: self.clone(), name: name.clone(), policy, stop: stop.clone() };
@@ -125,6 +132,22 @@ impl Supervisor {
     /// Whether a unit was given up: only a reload or a restart makes it anew.
     pub fn parked(&self, name: &str) -> bool {
         self.lock().get(name).is_some_and(|record| record.state == UnitState::Parked)
+    }
+
+    /// How often a unit has panicked since it was started.
+    pub fn panics(&self, name: &str) -> u64 {
+        self.lock().get(name).map_or(0, |record| record.panics)
+    }
+
+    /// What patience does not cure: a permanent fault, or a panic beyond so many.
+    pub fn failed(&self, name: &str, panics: u64) -> Option<String> {
+        let units = self.lock();
+        let record = units.get(name)?;
+        let words = record.fault.as_deref().unwrap_or("without words");
+        if record.state == UnitState::Parked {
+            return Some(format!("{name} was given up: {words}"));
+        }
+        (record.panics > panics).then(|| format!("{name}: {words}"))
     }
 
     /// How each unit is.
@@ -187,6 +210,7 @@ impl Keeper {
             let lasted = self.supervisor.clock.boottime() - began;
             let lasted = Duration::from_micros(u64::try_from(lasted).unwrap_or(0));
             panics = if lasted >= STABLE { 0 } else { panics } + u32::from(panicked);
+            self.supervisor.note(&self.name, |record| record.panics += u64::from(panicked));
             let fault = match how {
                 _ if self.stop.is_cancelled() => return self.stopped(),
                 Ok(()) => return self.stopped(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Answer, Code, Failure, Request};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
 
 use super::socket::{Answers, Replies};
@@ -42,7 +42,8 @@ impl Answers for Control {
             Request::LinksSkip { link } => skip(hub, by, &link),
             Request::Why { twin, point } => why::why(hub, &twin, point.as_deref()).await,
             Request::Writes { on } => writes(hub, by, on).await,
-            Request::Reload => reload(hub).await,
+            Request::Plan => plan(hub).await,
+            Request::Reload { window_ms } => return reload(hub, window_ms, replies).await,
             Request::Read { twin, points, timeout_ms } => {
                 read(hub, &twin, &points, Duration::from_millis(timeout_ms)).await
             }
@@ -108,11 +109,31 @@ async fn writes(hub: &Hub, by: &Principal, on: Option<bool>) -> Result<Answer, F
     Ok(Answer::Writes(hub.store.read(daemon::writes)))
 }
 
-async fn reload(hub: &Hub) -> Result<Answer, Failure> {
+fn stopping() -> Failure {
+    Failure::new(Code::NotNow, "the daemon is stopping")
+}
+
+async fn plan(hub: &Hub) -> Result<Answer, Failure> {
     let (answer, answered) = oneshot::channel();
-    let stopping = || Failure::new(Code::NotNow, "the daemon is stopping");
-    hub.reload.send(answer).await.map_err(|_| stopping())?;
-    answered.await.map_err(|_| stopping())?.map(Answer::Reloaded)
+    hub.plan.send(answer).await.map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())?.map(Answer::Plan)
+}
+
+/// What was done, and where it is watched the verdict.
+async fn reload(hub: &Hub, window_ms: u64, replies: &mut Replies) -> io::Result<()> {
+    let (tell, mut told) = mpsc::channel(2);
+    let request = daemon::ReloadRequest { window: Duration::from_millis(window_ms), tell };
+    if hub.reload.send(request).await.is_err() {
+        return replies.send(Answer::Error(stopping())).await;
+    }
+    loop {
+        let answer = told.recv().await.unwrap_or_else(|| Err(stopping()));
+        let more = matches!(&answer, Ok(Answer::Reloaded(done)) if done.watched_ms.is_some());
+        replies.send(answer.unwrap_or_else(Answer::Error)).await?;
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 async fn read(

@@ -1,7 +1,9 @@
 //! The daemon as a process: a device served by bytes written by hand becomes a twin, is commanded, and is remembered.
 #![cfg(test)]
 
+mod logged;
 mod plant;
+mod reload;
 mod tool;
 
 use serde_json::json;
@@ -107,7 +109,7 @@ async fn reload_applies_what_changed_and_a_broken_file_changes_nothing_else() {
     gateway.device("first", first.port());
     gateway.start().await;
     gateway.device("second", second.port());
-    let done = gateway.lines(&["reload"]).remove(0);
+    let done = gateway.lines(&["reload", "--no-window"]).remove(0);
     assert_eq!((done["added"].as_array().unwrap().len(), &done["same"]), (1, &json!(1)), "{done}");
     eventually("both are shadowed", || {
         let shadowed = |id: &str| gateway.twin(id).is_some_and(|t| t["life_cycle"] == "shadowed");
@@ -116,27 +118,30 @@ async fn reload_applies_what_changed_and_a_broken_file_changes_nothing_else() {
     .await;
     let connections = first.connections();
     gateway.write("devices.d/second.toml", "nonsense = 1\n");
-    let broken = gateway.run(&["reload"]);
+    let broken = gateway.run(&["reload", "--no-window"]);
     assert_eq!(broken.code, 1);
     assert!(broken.out.contains("second.toml:1:1"), "{broken:?}");
     let twins = gateway.run(&["twins", "--brief"]);
     assert!(twins.out.contains("disabled"), "{twins:?}");
     gateway.remove("devices.d/second.toml");
-    assert_eq!(gateway.run(&["reload"]).code, 0);
+    assert_eq!(gateway.run(&["reload", "--no-window"]).code, 0);
     eventually("the twin is done", || {
         gateway.twin("second").filter(|twin| twin["life_cycle"] == "done")
     })
     .await;
     let config = gateway.read("gatewayd.toml");
     gateway.write("gatewayd.toml", "[gatewy]\n");
-    let refused = gateway.run(&["reload"]);
+    let refused = gateway.run(&["reload", "--no-window"]);
     assert!(refused.code == 1 && refused.err.contains("nothing was changed"), "{refused:?}");
     assert!(gateway.run(&["status"]).out.contains("the last good one is in force"));
     gateway.stop().await;
     gateway.start().await;
-    assert!(gateway.run(&["status"]).out.contains("last-good"), "it starts by the last good file");
+    assert!(
+        gateway.run(&["status"]).out.contains("state/config/"),
+        "it starts by the last good file"
+    );
     gateway.write("gatewayd.toml", &config);
-    assert_eq!(gateway.run(&["reload"]).code, 0);
+    assert_eq!(gateway.run(&["reload", "--no-window"]).code, 0);
     assert!(!gateway.run(&["status"]).out.contains('!'), "the alarm is over");
     assert!(first.connections() <= connections + 1, "its line was left alone by every reload");
     gateway.stop().await;
@@ -163,7 +168,7 @@ async fn what_was_given_up_is_tried_again_at_a_reload() {
     eventually("the line is parked", || parked().then_some(())).await;
     assert!(gateway.run(&["lines"]).out.contains("offline"));
     gateway.remove("port");
-    let done = gateway.run(&["reload"]);
+    let done = gateway.run(&["reload", "--no-window"]);
     assert!(done.code == 0 && done.out.contains("changed: line bus"), "{done:?}");
     assert!(!parked(), "a port that is not there now may come: the line waits for it");
     gateway.stop().await;

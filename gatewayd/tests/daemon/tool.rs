@@ -139,6 +139,14 @@ impl Gateway {
         output(&mut command)
     }
 
+    /// Runs `gatewayctl rollback` on the files of this gateway.
+    pub(crate) fn rollback(&self, arguments: &[&str]) -> Output {
+        let (config, state) = (self.path("gatewayd.toml"), self.path("state"));
+        let place =
+            ["rollback", "--config", config.to_str().unwrap(), "--state", state.to_str().unwrap()];
+        self.run(&[&place, arguments].concat())
+    }
+
     /// Runs the tool beside the test.
     pub(crate) fn background(&self, arguments: &[&str]) -> Background {
         let log = self.path("background");

@@ -1,0 +1,44 @@
+//! The gateway's own settings: which of them differ, and which of those only a restart applies.
+
+use std::collections::BTreeSet;
+
+use control::{Applies, PlannedSetting};
+
+use super::plan::Plan;
+
+/// The settings beside lines, links and devices that differ.
+pub(super) fn settings(running: &Plan, wanted: &Plan) -> Vec<PlannedSetting> {
+    let mut all = Vec::new();
+    let mut compare = |key: &str, from: Option<String>, to: Option<String>, applies: Applies| {
+        if from != to {
+            all.push(PlannedSetting { key: key.into(), from, to, applies });
+        }
+    };
+    let some = |value: &dyn ToString| Some(value.to_string());
+    compare("gateway.name", some(&running.gateway), some(&wanted.gateway), Applies::Restart);
+    let (a, b) = (&running.store, &wanted.store);
+    compare("store.dir", some(&a.dir.display()), some(&b.dir.display()), Applies::Restart);
+    let later = Applies::Restart;
+    compare("store.flush", some(&a.flush), some(&b.flush), later);
+    compare("store.stretch", some(&a.stretch), some(&b.stretch), later);
+    compare("store.samples", some(&a.samples), some(&b.samples), later);
+    let age = |age: Option<settings::Duration>| age.map(|age| age.to_string());
+    compare("store.samples_age", age(a.samples_age), age(b.samples_age), later);
+    compare("store.records", some(&a.records), some(&b.records), later);
+    compare("store.records_age", age(a.records_age), age(b.records_age), later);
+    compare("store.application", some(&a.application), some(&b.application), later);
+    compare("store.ring", some(&a.ring), some(&b.ring), later);
+    let (a, b) = (&running.control, &wanted.control);
+    compare("control.socket", some(&a.socket.display()), some(&b.socket.display()), later);
+    compare("control.group", a.group.clone(), b.group.clone(), Applies::Restart);
+    let listen = |plan: &Plan| plan.health.map(|address| address.to_string());
+    compare("health.listen", listen(running), listen(wanted), Applies::Restart);
+    let (a, b) = (&running.log, &wanted.log);
+    compare("log.level", some(&a.level), some(&b.level), Applies::Reload);
+    let level = |level: Option<&super::file::LevelWord>| level.map(ToString::to_string);
+    for part in a.parts.keys().chain(b.parts.keys()).collect::<BTreeSet<_>>() {
+        let key = format!("log.parts.{part}");
+        compare(&key, level(a.parts.get(part)), level(b.parts.get(part)), Applies::Reload);
+    }
+    all
+}
