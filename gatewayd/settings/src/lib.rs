@@ -5,10 +5,14 @@
 //! What a schema cannot say (a name, an address, a line that must exist) is checked by the owner of the struct,
 //! who reports it through [`Source::error`] with the path of the key.
 //!
-//! Deliberately absent: what any key means, defaults, merging of files, writing of files.
+//! A file may have fragments ([`Source::with_fragments`]), and its texts may name variables ([`Source::expanding`]).
+//!
+//! Deliberately absent: what any key means, defaults, writing of files.
 
 mod diagnostic;
+mod environment;
 mod guard;
+mod merge;
 mod nearest;
 mod parse;
 mod path;
@@ -20,6 +24,7 @@ mod tree;
 mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, has_errors};
+pub use environment::Environment;
 pub use nearest::nearest;
 pub use parse::{fuzz_one, join, parse, partly, schema};
 pub use path::KeyPath;

@@ -1,5 +1,8 @@
 //! From text to a struct, or to every mistake in the text.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -34,25 +37,28 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(source: &Source) -> Result<T, Vec
 pub fn partly<T: DeserializeOwned + JsonSchema>(source: &Source) -> (Option<T>, Vec<Diagnostic>) {
     let schema = schema::<T>();
     let mut found = source.syntax();
-    let broken = found.first().map(|d| d.line);
-    let mut walked = walk::check(source, &schema);
-    if let Some(line) = broken {
+    let mut broken: HashMap<Arc<str>, u32> = HashMap::new();
+    for mistake in &found {
+        broken.entry(mistake.file.clone()).or_insert(mistake.line);
+    }
+    let walk::Found { wrong: mut walked, expanded } = walk::check(source, &schema);
+    if !broken.is_empty() {
         // Beyond the first mistake of syntax the parser guesses, and nothing is known to be missing.
         // What it made up stands at no place, which shows as the first one.
         let real = |d: &Diagnostic| (d.line, d.column) != (1, 1) || walk::is_unknown(d);
-        walked.retain(|(_, d)| d.line < line && !walk::is_missing(d) && real(d));
+        walked.retain(|(_, d)| {
+            let before = broken.get(&d.file).is_none_or(|line| d.line < *line);
+            before && !walk::is_missing(d) && real(d)
+        });
     }
-    let rest = if broken.is_some() { None } else { rest(source, &walked) };
+    let usable = broken.is_empty() && source.twice().is_empty();
+    let literal = walked.is_empty() && expanded.is_empty() && source.is_alone();
+    let rest = if usable && !literal { rest(source, &walked, &expanded) } else { None };
+    found.extend(source.twice().iter().cloned());
     found.extend(walked.into_iter().map(|(_, diagnostic)| diagnostic));
-    found.sort_by_key(|d| (d.line, d.column));
+    source.sort(&mut found);
     if found.is_empty() {
-        return match toml::from_str(source.text()) {
-            Ok(value) => (Some(value), found),
-            Err(error) => {
-                let span = error.span().unwrap_or(0..0);
-                (None, vec![source.at(&span, &KeyPath::root(), error.message().to_owned())])
-            }
-        };
+        return whole(source, rest);
     }
     let more = found.len().saturating_sub(LISTED);
     if more > 0 {
@@ -60,6 +66,25 @@ pub fn partly<T: DeserializeOwned + JsonSchema>(source: &Source) -> (Option<T>, 
         found.push(Diagnostic::whole(source.name(), format!("and {more} more mistakes")));
     }
     (rest.and_then(|rest| rest.try_into().ok()), found)
+}
+
+/// A file without mistakes of shape. Where its text is what it says, serde knows the places of what it does not like.
+fn whole<T: DeserializeOwned>(
+    source: &Source,
+    table: Option<toml::Table>,
+) -> (Option<T>, Vec<Diagnostic>) {
+    let (parsed, spans) = match table {
+        Some(table) => (table.try_into(), false),
+        None => (toml::from_str(source.text()), true),
+    };
+    match parsed {
+        Ok(value) => (Some(value), Vec::new()),
+        Err(error) if spans => {
+            let span = error.span().unwrap_or(0..0);
+            (None, vec![source.at(0, &span, &KeyPath::root(), error.message().to_owned())])
+        }
+        Err(error) => (None, vec![Diagnostic::whole(source.name(), error.message().to_owned())]),
+    }
 }
 
 /// Adds the mistakes of meaning to the mistakes of shape, without those that may only follow from them: they stand in
@@ -80,26 +105,22 @@ pub fn join(mut shape: Vec<Diagnostic>, meaning: Vec<Diagnostic>) -> Vec<Diagnos
 }
 
 /// The file without what is wrong; `None` where that stands at the top and changes what everything means.
-fn rest(source: &Source, wrong: &[(KeyPath, Diagnostic)]) -> Option<toml::Table> {
-    if wrong.is_empty() {
-        return None;
+fn rest(
+    source: &Source,
+    wrong: &[(KeyPath, Diagnostic)],
+    expanded: &[(KeyPath, String)],
+) -> Option<toml::Table> {
+    let mut all = source.parsed()?;
+    for (path, text) in expanded {
+        if let Some(value) = find(&mut all, &path.0) {
+            *value = toml::Value::String(text.clone());
+        }
     }
-    let mut all: toml::Table = source.text().parse().ok()?;
     for (path, diagnostic) in wrong {
         let (table, key) = path.table()?;
-        let mut steps = table.iter();
-        let mut here = match steps.next()? {
-            Step::Key(key) => all.get_mut(key),
-            Step::Index(_) => None,
-        };
-        for step in steps {
-            here = match step {
-                Step::Key(key) => here.and_then(|value| value.get_mut(key)),
-                Step::Index(index) => here.and_then(|value| value.get_mut(*index)),
-            };
-        }
         // What stood here may have gone together with another mistake.
-        let Some(here) = here.and_then(toml::Value::as_table_mut) else { continue };
+        let here = find(&mut all, table).and_then(toml::Value::as_table_mut);
+        let Some(here) = here else { continue };
         if walk::is_missing(diagnostic) {
             here.insert(key.to_owned(), toml::Value::String(String::new()));
         } else {
@@ -107,6 +128,21 @@ fn rest(source: &Source, wrong: &[(KeyPath, Diagnostic)]) -> Option<toml::Table>
         }
     }
     Some(all)
+}
+
+fn find<'a>(all: &'a mut toml::Table, path: &[Step]) -> Option<&'a mut toml::Value> {
+    let mut steps = path.iter();
+    let mut here = match steps.next()? {
+        Step::Key(key) => all.get_mut(key)?,
+        Step::Index(_) => return None,
+    };
+    for step in steps {
+        here = match step {
+            Step::Key(key) => here.get_mut(key)?,
+            Step::Index(index) => here.get_mut(*index)?,
+        };
+    }
+    Some(here)
 }
 
 /// The JSON schema (draft 7, without references) of the files that `T` is read from.
@@ -132,7 +168,11 @@ pub fn fuzz_one(data: &[u8]) {
         #[serde(default)]
         point: Vec<std::collections::BTreeMap<String, bool>>,
     }
-    let source = Source::from_text("fuzz", String::from_utf8_lossy(data));
+    let text = String::from_utf8_lossy(data);
+    let (first, second) = text.split_once('\u{1}').unwrap_or((&text, ""));
+    let source = Source::from_text("fuzz", first)
+        .expanding(&crate::Environment::of(&[("A", "a"), ("B", "${A}")]))
+        .with_fragments(&[Source::from_text("more", second)]);
     let (_, found) = partly::<Anything>(&source);
     for mistake in join(found.clone(), found) {
         assert!(!mistake.message.is_empty(), "a mistake has words");

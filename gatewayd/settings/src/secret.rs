@@ -10,13 +10,16 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) const SECRET: &str = "gatewayd-secret";
 
-/// Where a secret is to be found: `"cred:NAME"` (a systemd credential) or the absolute path of a file.
+/// Where a secret is to be found: `"cred:NAME"` (a systemd credential), the absolute path of a file, or `"env:NAME"`
+/// (a variable of the environment, for machines that have neither).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Secret {
     /// The file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// This file.
     File(PathBuf),
+    /// The variable of this name in the environment of the process.
+    Variable(String),
 }
 
 /// Why a secret cannot be had.
@@ -24,9 +27,18 @@ pub enum Secret {
 pub enum SecretError {
     /// The text is neither form. The text itself is not repeated: it may be the secret.
     #[error(
-        "a secret is never written here: give \"cred:NAME\" (systemd LoadCredential=NAME:...) or the absolute path of a file that holds it"
+        "a secret is never written here: give \"cred:NAME\" (systemd LoadCredential=NAME:...), the absolute path of a file that holds it, or \"env:NAME\""
     )]
     Inline,
+    /// Variables are not filled in here: what comes of it would be the secret itself.
+    #[error("a variable is not filled into the place of a secret: write \"env:NAME\"")]
+    Expanded,
+    /// The name of a variable.
+    #[error("the name of a variable is made of letters, digits and '_'")]
+    VariableName,
+    /// There is no such variable, or it is not UTF-8.
+    #[error("there is no variable {0} in the environment of the service")]
+    NoVariable(String),
     /// The name of a credential is a plain file name.
     #[error("the name of a credential is made of letters, digits, '.', '_' and '-'")]
     Name,
@@ -44,19 +56,6 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// The file that holds it, given the directory of systemd's credentials (`$CREDENTIALS_DIRECTORY`).
-    ///
-    /// # Errors
-    /// It is a credential and there is no such directory.
-    pub fn path(&self, credentials: Option<&Path>) -> Result<PathBuf, SecretError> {
-        match self {
-            Self::File(path) => Ok(path.clone()),
-            Self::Credential(name) => credentials
-                .map(|directory| directory.join(name))
-                .ok_or_else(|| SecretError::NoDirectory(name.clone())),
-        }
-    }
-
     /// Reads it; a line feed at its end is dropped.
     ///
     /// # Errors
@@ -64,7 +63,16 @@ impl Secret {
     pub fn read(&self, credentials: Option<&Path>) -> Result<Vec<u8>, SecretError> {
         use std::io::Read as _;
         const LARGEST: u64 = 64 << 10;
-        let path = self.path(credentials)?;
+        let path = match self {
+            Self::File(path) => path.clone(),
+            Self::Credential(name) => {
+                credentials.ok_or_else(|| SecretError::NoDirectory(name.clone()))?.join(name)
+            }
+            Self::Variable(name) => {
+                let value = std::env::var(name).ok().map(String::into_bytes);
+                return value.ok_or_else(|| SecretError::NoVariable(name.clone()));
+            }
+        };
         let mut bytes = Vec::new();
         let read = std::fs::File::open(&path)
             .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
@@ -93,6 +101,17 @@ impl FromStr for Secret {
                 Err(SecretError::Name)
             };
         }
+        if let Some(name) = text.strip_prefix("env:") {
+            let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            return if !name.is_empty() && name.chars().all(legal) {
+                Ok(Self::Variable(name.to_owned()))
+            } else {
+                Err(SecretError::VariableName)
+            };
+        }
+        if text.starts_with("${") {
+            return Err(SecretError::Expanded);
+        }
         if text.starts_with('/') { Ok(Self::File(text.into())) } else { Err(SecretError::Inline) }
     }
 }
@@ -102,6 +121,7 @@ impl fmt::Display for Secret {
         match self {
             Self::Credential(name) => write!(f, "cred:{name}"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => write!(f, "env:{name}"),
         }
     }
 }
@@ -125,7 +145,7 @@ impl JsonSchema for Secret {
         json_schema!({
             "type": "string",
             "format": SECRET,
-            "description": "\"cred:NAME\" or the absolute path of a file; never the secret itself."
+            "description": "\"cred:NAME\", the absolute path of a file, or \"env:NAME\"; never the secret itself."
         })
     }
 }
@@ -140,6 +160,9 @@ mod tests {
         assert_eq!("/etc/key".parse::<Secret>().unwrap(), Secret::File("/etc/key".into()));
         assert!(matches!("hunter2".parse::<Secret>(), Err(SecretError::Inline)));
         assert!(matches!("cred:../../etc/shadow".parse::<Secret>(), Err(SecretError::Name)));
+        assert_eq!("env:PW".parse::<Secret>().unwrap(), Secret::Variable("PW".to_owned()));
+        assert!(matches!("env:a-b".parse::<Secret>(), Err(SecretError::VariableName)));
+        assert!(matches!("${PW}".parse::<Secret>(), Err(SecretError::Expanded)));
         assert!(!SecretError::Inline.to_string().contains("hunter2"));
     }
 
@@ -150,6 +173,11 @@ mod tests {
         let secret = Secret::Credential("mqtt".to_owned());
         assert_eq!(secret.read(Some(directory.path())).unwrap(), b"hunter2");
         assert!(matches!(secret.read(None), Err(SecretError::NoDirectory(_))));
+        // Every test has this variable from cargo.
+        let variable = Secret::Variable("CARGO_PKG_NAME".to_owned());
+        assert_eq!(variable.read(None).unwrap(), b"settings");
+        let missing = Secret::Variable("GATEWAYD_NO_SUCH".to_owned());
+        assert!(matches!(missing.read(None), Err(SecretError::NoVariable(_))));
         let missing = Secret::Credential("none".to_owned());
         assert!(matches!(missing.read(Some(directory.path())), Err(SecretError::Read(..))));
     }

@@ -11,6 +11,8 @@ use crate::guard;
 /// A value and where it stands.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// Which of the source's files it stands in.
+    pub(crate) file: usize,
     /// The bytes of its key; empty for elements of arrays.
     pub(crate) key: Range<usize>,
     /// The bytes of the value; of its header for a table that has one.
@@ -47,9 +49,9 @@ impl Shape {
 }
 
 /// The tree of this text as far as it can be parsed, and the mistakes of syntax.
-pub(crate) fn read(text: &str) -> (Node, Vec<(Range<usize>, String)>) {
+pub(crate) fn read(file: usize, text: &str) -> (Node, Vec<(Range<usize>, String)>) {
     if let Some(at) = guard::too_deep(text) {
-        let empty = Node { key: 0..0, span: 0..0, shape: Shape::Table(BTreeMap::new()) };
+        let empty = Node { file, key: 0..0, span: 0..0, shape: Shape::Table(BTreeMap::new()) };
         return (empty, vec![(at..at + 1, "nested too deeply".to_owned())]);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -60,19 +62,20 @@ pub(crate) fn read(text: &str) -> (Node, Vec<(Range<usize>, String)>) {
     syntax.sort_by_key(|(span, _)| span.start);
     syntax.dedup_by_key(|(span, _)| span.start);
     let span = 0..0;
-    (Node { key: 0..0, span, shape: Shape::Table(entries(table.into_inner())) }, syntax)
+    let shape = Shape::Table(entries(file, table.into_inner()));
+    (Node { file, key: 0..0, span, shape }, syntax)
 }
 
-fn entries(table: DeTable<'_>) -> BTreeMap<String, Node> {
+fn entries(file: usize, table: DeTable<'_>) -> BTreeMap<String, Node> {
     let node = |(key, value): (Spanned<_>, _)| {
         let bytes = key.span();
         let name: std::borrow::Cow<'_, str> = key.into_inner();
-        (name.into_owned(), node(bytes, value))
+        (name.into_owned(), node(file, bytes, value))
     };
     table.into_iter().map(node).collect()
 }
 
-fn node(key: Range<usize>, value: Spanned<DeValue<'_>>) -> Node {
+fn node(file: usize, key: Range<usize>, value: Spanned<DeValue<'_>>) -> Node {
     let span = value.span();
     let shape = match value.into_inner() {
         DeValue::String(text) => Shape::Text(text.into_owned()),
@@ -81,9 +84,9 @@ fn node(key: Range<usize>, value: Spanned<DeValue<'_>>) -> Node {
         DeValue::Boolean(_) => Shape::Bool,
         DeValue::Datetime(_) => Shape::Time,
         DeValue::Array(items) => {
-            Shape::Array(items.into_iter().map(|item| node(0..0, item)).collect())
+            Shape::Array(items.into_iter().map(|item| node(file, 0..0, item)).collect())
         }
-        DeValue::Table(table) => Shape::Table(entries(table)),
+        DeValue::Table(table) => Shape::Table(entries(file, table)),
     };
-    Node { key, span, shape }
+    Node { file, key, span, shape }
 }

@@ -23,21 +23,52 @@ pub(crate) fn is_unknown(diagnostic: &Diagnostic) -> bool {
     diagnostic.message == UNKNOWN
 }
 
-/// Everything in which the file differs from the schema, and where.
-pub(crate) fn check(source: &Source, schema: &Value) -> Vec<(KeyPath, Diagnostic)> {
-    let mut walk = Walk { source, root: schema, found: Vec::new() };
+/// What a walk through a file finds.
+pub(crate) struct Found {
+    /// Everything in which the file differs from the schema, and where.
+    pub(crate) wrong: Vec<(KeyPath, Diagnostic)>,
+    /// Texts whose variables were filled in.
+    pub(crate) expanded: Vec<(KeyPath, String)>,
+}
+
+/// Compares the file with the schema.
+pub(crate) fn check(source: &Source, schema: &Value) -> Found {
+    let mut walk = Walk { source, root: schema, found: Vec::new(), expanded: Vec::new() };
     walk.value(source.root(), schema, &KeyPath::root());
-    walk.found
+    Found { wrong: walk.found, expanded: walk.expanded }
 }
 
 struct Walk<'a> {
     source: &'a Source,
     root: &'a Value,
     found: Vec<(KeyPath, Diagnostic)>,
+    expanded: Vec<(KeyPath, String)>,
 }
 
 impl<'a> Walk<'a> {
+    /// Fills in the variables of a text, and judges what comes of it.
     fn value(&mut self, node: &Node, schema: &'a Value, path: &KeyPath) {
+        let schema = self.resolve(schema);
+        let Shape::Text(text) = &node.shape else { return self.plain(node, schema, path) };
+        if is_secret(schema) {
+            return self.plain(node, schema, path);
+        }
+        match self.source.environment().expand(text) {
+            Ok(None) => self.plain(node, schema, path),
+            Ok(Some(text)) => {
+                self.expanded.push((path.clone(), text.clone()));
+                let (file, key, span) = (node.file, node.key.clone(), node.span.clone());
+                self.plain(&Node { file, key, span, shape: Shape::Text(text) }, schema, path);
+            }
+            Err(error) => {
+                let mut diagnostic = self.source.at(node.file, &node.span, path, error.to_string());
+                diagnostic.help = error.help();
+                self.found.push((path.clone(), diagnostic));
+            }
+        }
+    }
+
+    fn plain(&mut self, node: &Node, schema: &'a Value, path: &KeyPath) {
         let schema = self.resolve(schema);
         let branches = branches(schema);
         if !branches.is_empty() {
@@ -84,7 +115,7 @@ impl<'a> Walk<'a> {
                 self.word(node, text, &words, path);
             }
             (Shape::Text(text), Some(_)) if words.contains(&text.as_str()) => {}
-            (_, Some(branch)) => self.value(node, branch, path),
+            (_, Some(branch)) => self.plain(node, branch, path),
             (shape, None) => {
                 let mut expected: Vec<_> = others
                     .iter()
@@ -125,7 +156,8 @@ impl<'a> Walk<'a> {
         for key in required.into_iter().flatten().filter_map(Value::as_str) {
             if !entries.contains_key(key) {
                 let path = path.key(key);
-                let mut diagnostic = self.source.at(&node.span, &path, MISSING.to_owned());
+                let mut diagnostic =
+                    self.source.at(node.file, &node.span, &path, MISSING.to_owned());
                 if path.is_top() {
                     diagnostic.excerpt = None;
                 }
@@ -144,7 +176,7 @@ impl<'a> Walk<'a> {
         path: &KeyPath,
         present: &std::collections::BTreeMap<String, Node>,
     ) {
-        let mut diagnostic = self.source.at(&entry.key, path, UNKNOWN.to_owned());
+        let mut diagnostic = self.source.at(entry.file, &entry.key, path, UNKNOWN.to_owned());
         // Only the key is shown: its value may be a secret under a wrong name.
         if let Some(excerpt) = &mut diagnostic.excerpt {
             excerpt.text = excerpt.text.chars().take(excerpt.start + excerpt.width).collect();
@@ -194,7 +226,7 @@ impl<'a> Walk<'a> {
             Some(BYTE_SIZE) => text.parse::<ByteSize>().err().map(|e| e.to_string()),
             Some(SECRET) => {
                 let Some(error) = text.parse::<Secret>().err() else { return };
-                let mut diagnostic = self.source.at(&node.span, path, error.to_string());
+                let mut diagnostic = self.source.at(node.file, &node.span, path, error.to_string());
                 diagnostic.excerpt = None;
                 return self.found.push((path.clone(), diagnostic));
             }
@@ -211,7 +243,7 @@ impl<'a> Walk<'a> {
         }
         let shown: String = text.chars().take(40).collect();
         let mut diagnostic =
-            self.source.at(&node.span, path, format!("{shown:?} is not known here"));
+            self.source.at(node.file, &node.span, path, format!("{shown:?} is not known here"));
         diagnostic.help = Some(match nearest(text, words.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"? The words here are: {}", list(words)),
             None => format!("the words here are: {}", list(words)),
@@ -236,13 +268,19 @@ impl<'a> Walk<'a> {
     }
 
     fn report(&mut self, node: &Node, path: &KeyPath, schema: &Value, message: String) {
-        let mut diagnostic = self.source.at(&node.span, path, message);
+        let mut diagnostic = self.source.at(node.file, &node.span, path, message);
         diagnostic.help = description(schema);
         if schema.get("format").and_then(Value::as_str) == Some(SECRET) {
             diagnostic.excerpt = None;
         }
         self.found.push((path.clone(), diagnostic));
     }
+}
+
+/// Whether a text here says where a secret is.
+fn is_secret(schema: &Value) -> bool {
+    let format = |schema: &Value| schema.get("format").and_then(Value::as_str) == Some(SECRET);
+    format(schema) || branches(schema).iter().any(|branch| format(branch))
 }
 
 /// The alternatives of a schema; `null` (an absent key) is none.

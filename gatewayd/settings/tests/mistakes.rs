@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use settings::{ByteSize, Diagnostic, Duration, KeyPath, Secret, Source, parse};
+use settings::{ByteSize, Diagnostic, Duration, Environment, KeyPath, Secret, Source, parse};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "read by serde only")]
@@ -148,4 +148,74 @@ fn files_that_cannot_be_read() {
     assert!(Source::read(&path).unwrap_err()[0].message.contains("cannot read the file"));
     std::fs::write(&path, b"name = '\xff'").unwrap();
     assert!(Source::read(&path).unwrap_err()[0].message.contains("not UTF-8 from byte 8"));
+}
+
+/// The file in which a mistake is, where it stands, and what it says.
+fn placed(found: &[Diagnostic]) -> String {
+    found.iter().map(|d| format!("{d}\n\n")).collect()
+}
+
+fn fragments() -> Source {
+    let main = Source::from_text(
+        "main.toml",
+        "name = \"gw\"\nrng = \"1MiB\"\n[line.a]\nhost = \"h\"\nport = 1\n",
+    );
+    main.with_fragments(&[
+        Source::from_text(
+            "d/10.toml",
+            "flush = \"1x\"\n[line.a]\nparity = \"evn\"\nhost = \"hunter2\"\n",
+        ),
+        Source::from_text("d/20.toml", "\n[line.b]\nport = 70000\n[line]\na = 5\n"),
+    ])
+}
+
+#[test]
+fn fragments_are_one_file_whose_mistakes_stand_where_they_are() {
+    let found = parse::<File>(&fragments()).unwrap_err();
+    let shown = placed(&found);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn sound_fragments_are_merged_table_by_table() {
+    let main = Source::from_text("main.toml", "name = \"gw\"\n[line.a]\nhost = \"h\"\n");
+    let more = Source::from_text("d/10.toml", "[line.a]\nport = 7\n[line.b]\nhost = \"i\"\n");
+    let merged = main.with_fragments(&[more]);
+    let file = parse::<File>(&merged).unwrap();
+    assert_eq!((file.line.len(), file.line["a"].port), (2, Some(7)));
+    let path = KeyPath::of("line").key("b").key("host");
+    assert_eq!(merged.mention(&path), "d/10.toml:4");
+    assert_eq!(&*merged.error(&path, "wrong").file, "d/10.toml");
+    let path = KeyPath::of("line").key("a").key("host");
+    assert_eq!(merged.mention(&path), "main.toml:3");
+}
+
+#[test]
+fn a_fragment_that_is_no_toml_is_named() {
+    let main = Source::from_text("main.toml", "name = \"gw\"\nrng = 1\n");
+    let found = parse::<File>(&main.with_fragments(&[Source::from_text("d/10.toml", "a = \n")]));
+    let places: Vec<String> = found.unwrap_err().iter().map(Diagnostic::place).collect();
+    assert_eq!(places, ["main.toml:2:1", "d/10.toml:1:5"]);
+}
+
+#[test]
+fn variables_are_filled_in_before_a_text_is_judged() {
+    let variables = Environment::of(&[("NAME", "gw-7"), ("FLUSH", "5s"), ("PARITY", "even")]);
+    let text = "name = \"${NAME}\"\nflush = \"${FLUSH}\"\n[line.a]\nhost = \"x-${NAME}.example\"\n\
+                parity = \"${PARITY}\"\npassword = \"env:NAME\"\n";
+    let source = Source::from_text("main.toml", text).expanding(&variables);
+    let file = parse::<File>(&source).unwrap();
+    assert_eq!((&*file.name, file.flush), ("gw-7", Some(Duration::seconds(5))));
+    assert_eq!(&*file.line["a"].host, "x-gw-7.example");
+    let wrong = "name = \"${NAMES}\"\nflush = \"${NAME}\"\n[line.a]\nhost = \"${NAME\"\nparity = \"${NAME}\"\n\
+                 password = \"${NAME}\"\n";
+    let found = parse::<File>(&Source::from_text("main.toml", wrong).expanding(&variables));
+    insta::assert_snapshot!(placed(&found.unwrap_err()));
+}
+
+#[test]
+fn without_an_environment_a_text_is_what_it_says() {
+    let file = parse::<File>(&Source::from_text("main.toml", "name = \"${NAME}\"\n")).unwrap();
+    assert_eq!(file.name, "${NAME}");
 }

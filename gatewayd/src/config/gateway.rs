@@ -66,7 +66,7 @@ pub(super) fn read(
     let log = LogPlan { level: file.log.level.unwrap_or_default(), parts: file.log.parts };
     let mut found = settings::join(shape, found);
     let broken = has_errors(&found);
-    found.sort_by_key(|d| (d.line, d.column));
+    source.sort(&mut found);
     diagnostics.append(&mut found);
     let said = Said(source.table());
     (!broken).then_some(Gateway { name: name?, store, links, health, log, control, said, lines })

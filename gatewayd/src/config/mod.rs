@@ -11,6 +11,8 @@ pub mod difference;
 #[cfg(test)]
 mod difference_tests;
 pub mod file;
+#[cfg(test)]
+mod fragment_tests;
 mod gateway;
 pub mod kept;
 mod lines;
@@ -30,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapter::profile::Library;
-use settings::{Diagnostic, Severity, Source};
+use settings::{Diagnostic, Environment, Severity, Source};
 use twin::{Name, TwinId};
 
 pub use plan::Plan;
@@ -114,6 +116,8 @@ pub struct Places {
     pub profiles: Library,
     /// The name under which the gateway runs already: another one takes a restart.
     pub running: Option<Name>,
+    /// The variables that the files may name; profiles name none.
+    pub environment: Environment,
 }
 
 impl Places {
@@ -126,6 +130,7 @@ impl Places {
             devices: directory.join(set::DEVICES),
             profiles: Library::new(vec![directory.join(set::PROFILES), SHIPPED.into()]),
             running: None,
+            environment: Environment::of_process(),
         }
     }
 
@@ -163,13 +168,8 @@ pub fn load(config: &Path) -> Loaded {
 pub fn load_from(places: &Places) -> Loaded {
     let files = Set::read(places);
     let mut diagnostics = Vec::new();
-    let gateway = match read(places, set::GATEWAY, files.get(set::GATEWAY)) {
-        Ok(source) => gateway::read(&source, places.running.as_ref(), &mut diagnostics),
-        Err(mut found) => {
-            diagnostics.append(&mut found);
-            None
-        }
-    };
+    let gateway = whole(places, &files, &mut diagnostics)
+        .and_then(|source| gateway::read(&source, places.running.as_ref(), &mut diagnostics));
     let known = gateway.as_ref().map(|gateway| &gateway.lines);
     let (drafts, mut disabled) = devices::read(places, &files, known, &mut diagnostics);
     let lines = known.cloned().unwrap_or_default();
@@ -181,6 +181,27 @@ pub fn load_from(places: &Places) -> Loaded {
     Loaded { plan, diagnostics, disabled, files }
 }
 
+/// gatewayd.toml with its fragments; `None` where one of them cannot be read.
+fn whole(places: &Places, files: &Set, diagnostics: &mut Vec<Diagnostic>) -> Option<Source> {
+    let main = read(places, set::GATEWAY, files.get(set::GATEWAY));
+    let fragments =
+        files.within(set::FRAGMENTS).map(|(name, bytes)| read(places, name, Some(bytes)));
+    let mut sources = Vec::new();
+    let mut sound = true;
+    for source in std::iter::once(main).chain(fragments) {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(mut found) => {
+                sound = false;
+                diagnostics.append(&mut found);
+            }
+        }
+    }
+    let mut all = sources.into_iter().filter(|_| sound);
+    let main = all.next()?;
+    Some(main.with_fragments(&all.collect::<Vec<_>>()))
+}
+
 /// A file of the set as a source that is called by its path.
 fn read(
     places: &Places,
@@ -189,7 +210,8 @@ fn read(
 ) -> Result<Source, Vec<Diagnostic>> {
     let path = places.path(name).display().to_string();
     match bytes {
-        Some(Ok(bytes)) => Source::from_bytes(&path, bytes.clone()),
+        Some(Ok(bytes)) => Source::from_bytes(&path, bytes.clone())
+            .map(|source| source.expanding(&places.environment)),
         Some(Err(words)) => Err(vec![Diagnostic::whole(&path, words.clone())]),
         None => Err(vec![Diagnostic::whole(&path, "the file is not there")]),
     }
