@@ -42,6 +42,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod trial;
+mod tune;
 mod writer;
 
 pub use disk::{Directory, Disk, File};

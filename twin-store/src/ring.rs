@@ -26,6 +26,17 @@ impl Ring {
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += frame.payload.len() + OVERHEAD;
         self.frames.push_back(frame);
+        self.trim();
+    }
+
+    /// From now on this is the limit.
+    pub(crate) fn resize(&mut self, limit: usize) {
+        self.limit = limit;
+        self.trim();
+        self.frames.shrink_to(2 * self.frames.len());
+    }
+
+    fn trim(&mut self) {
         while self.bytes > self.limit && self.frames.len() > 1 {
             let gone = self.frames.pop_front();
             self.bytes -= gone.map_or(0, |f| f.payload.len() + OVERHEAD);

@@ -14,10 +14,11 @@ use crate::links::Links;
 use crate::options::Options;
 use crate::ring::Ring;
 use crate::statistics::Counters;
+use crate::tune::Tunable;
 
 /// What writer and readers share.
 pub(crate) struct Shared {
-    pub(crate) options: Options,
+    pub(crate) options: Tunable,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) epoch: u32,
@@ -60,7 +61,8 @@ impl Shared {
         inner: Inner,
     ) -> Self {
         let head = watch::Sender::new(inner.head.0);
-        Self { options, clock, disk, epoch, inner: Mutex::new(inner), head }
+        let (options, inner) = (Tunable::new(options), Mutex::new(inner));
+        Self { options, clock, disk, epoch, inner, head }
     }
 
     /// A panic of another holder leaves nothing half done that matters: commits are applied whole.

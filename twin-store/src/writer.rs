@@ -33,7 +33,7 @@ impl Writer {
     /// Disk work that blocks runs on threads of `scope`.
     pub async fn run(mut self, mut submissions: mpsc::Receiver<Submission>, scope: Scope) {
         let mut batch = Vec::with_capacity(BATCH);
-        let period = self.period();
+        let mut period = self.period();
         let mut tick = tokio::time::interval(period);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut running: Option<Running> = None;
@@ -53,7 +53,14 @@ impl Writer {
                     }
                     self.core.accept(&mut batch);
                 }
-                _ = tick.tick() => self.core.tick(),
+                _ = tick.tick() => {
+                    self.core.tick();
+                    if self.period() != period {
+                        period = self.period();
+                        tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+                        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                    }
+                }
             }
         }
         if running.is_some() {

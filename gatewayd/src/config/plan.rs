@@ -112,9 +112,11 @@ impl Plan {
     pub fn in_force(self, running: &Self) -> Self {
         Self {
             gateway: running.gateway.clone(),
-            store: running.store.clone(),
-            control: running.control.clone(),
-            health: running.health,
+            store: StorePlan { dir: running.store.dir.clone(), ..self.store },
+            control: ControlPlan {
+                socket: running.control.socket.clone(),
+                group: self.control.group.clone(),
+            },
             ..self
         }
     }

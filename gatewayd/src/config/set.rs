@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use settings::Source;
@@ -132,17 +133,23 @@ impl Set {
 /// Writes a file durably: whoever reads it sees all of it or what was there before. It keeps its owner and its mode.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
+    if !directory.exists() {
+        fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     // A name that begins with a dot is never read as configuration.
     let new = directory.join(format!(".{name}.new"));
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;
-    if let Ok(known) = fs::metadata(path) {
-        use std::os::unix::fs::MetadataExt;
-        fs::set_permissions(&new, known.permissions())?;
-        // Only root may give files away; the file of another owner stays readable as it was.
-        std::os::unix::fs::chown(&new, Some(known.uid()), Some(known.gid())).ok();
+    match fs::metadata(path) {
+        Ok(known) => {
+            fs::set_permissions(&new, known.permissions())?;
+            // Only root may give files away; the file of another owner stays readable as it was.
+            chown(&new, Some(known.uid()), Some(known.gid())).ok();
+        }
+        // Whatever the caller's umask is: the daemon must be able to read it.
+        Err(_) => fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?,
     }
     file.sync_all()?;
     fs::rename(&new, path)?;

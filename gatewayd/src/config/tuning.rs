@@ -18,21 +18,26 @@ pub(super) fn settings(running: &Plan, wanted: &Plan) -> Vec<PlannedSetting> {
     compare("gateway.name", some(&running.gateway), some(&wanted.gateway), Applies::Restart);
     let (a, b) = (&running.store, &wanted.store);
     compare("store.dir", some(&a.dir.display()), some(&b.dir.display()), Applies::Restart);
-    let later = Applies::Restart;
-    compare("store.flush", some(&a.flush), some(&b.flush), later);
-    compare("store.stretch", some(&a.stretch), some(&b.stretch), later);
-    compare("store.samples", some(&a.samples), some(&b.samples), later);
+    let now = Applies::Reload;
+    compare("store.flush", some(&a.flush), some(&b.flush), now);
+    compare("store.stretch", some(&a.stretch), some(&b.stretch), now);
+    compare("store.samples", some(&a.samples), some(&b.samples), now);
     let age = |age: Option<settings::Duration>| age.map(|age| age.to_string());
-    compare("store.samples_age", age(a.samples_age), age(b.samples_age), later);
-    compare("store.records", some(&a.records), some(&b.records), later);
-    compare("store.records_age", age(a.records_age), age(b.records_age), later);
-    compare("store.application", some(&a.application), some(&b.application), later);
-    compare("store.ring", some(&a.ring), some(&b.ring), later);
+    compare("store.samples_age", age(a.samples_age), age(b.samples_age), now);
+    compare("store.records", some(&a.records), some(&b.records), now);
+    compare("store.records_age", age(a.records_age), age(b.records_age), now);
+    compare("store.application", some(&a.application), some(&b.application), now);
+    compare("store.ring", some(&a.ring), some(&b.ring), now);
     let (a, b) = (&running.control, &wanted.control);
-    compare("control.socket", some(&a.socket.display()), some(&b.socket.display()), later);
-    compare("control.group", a.group.clone(), b.group.clone(), Applies::Restart);
+    compare(
+        "control.socket",
+        some(&a.socket.display()),
+        some(&b.socket.display()),
+        Applies::Restart,
+    );
+    compare("control.group", a.group.clone(), b.group.clone(), Applies::Reload);
     let listen = |plan: &Plan| plan.health.map(|address| address.to_string());
-    compare("health.listen", listen(running), listen(wanted), Applies::Restart);
+    compare("health.listen", listen(running), listen(wanted), Applies::Reload);
     let (a, b) = (&running.log, &wanted.log);
     compare("log.level", some(&a.level), some(&b.level), Applies::Reload);
     let level = |level: Option<&super::file::LevelWord>| level.map(ToString::to_string);

@@ -102,6 +102,7 @@ impl Rollback {
         if json {
             let file = |(name, change): &(String, Change)| json!({ "file": places.path(name).display().to_string(), "action": word(*change) });
             let document = json!({
+                "v": control::VERSION,
                 "is": "rollback",
                 "good": self.good.directory.display().to_string(),
                 "replaced": backup.map(|path| path.display().to_string()),

@@ -7,8 +7,9 @@ use settings::Severity;
 
 use super::run::{Daemon, note};
 use super::trial::{Teller, Trial, Window};
-use super::{logging, notify};
+use super::{logging, notify, options};
 use crate::config::{self, Loaded, Places};
+use crate::server;
 
 /// How long a reload is watched unless somebody says otherwise.
 pub const WINDOW: Duration = Duration::from_secs(10);
@@ -42,28 +43,33 @@ impl Daemon {
 
     /// Reads the configuration again and applies what changed. A file that cannot be used changes nothing.
     ///
-    /// The trial is what has still to prove good.
-    pub(super) async fn reload(&mut self, length: Duration, tell: Option<Teller>) -> Option<Trial> {
+    /// From then on the trial is what has still to prove good.
+    pub(super) async fn reload(
+        &mut self,
+        length: Duration,
+        tell: Option<Teller>,
+        trial: &mut Option<Trial>,
+    ) {
         notify::reloading();
         let begun = self.begin(length).await;
         notify::ready();
-        let (answer, trial) = match begun {
-            Ok((done, trial)) => {
+        let answer = match begun {
+            Ok((done, begun)) => {
+                *trial = begun.map(|begun| Trial { tell: tell.clone(), ..begun });
                 let (added, removed) = (done.added.len(), done.removed.len());
                 let changed = done.changed.len();
                 tracing::info!("reloaded: {added} added, {removed} removed, {changed} changed");
-                (Ok(Answer::Reloaded(done)), trial)
+                Ok(Answer::Reloaded(done))
             }
             Err(failure) => {
                 tracing::error!("{}", failure.message);
-                (Err(failure), None)
+                Err(failure)
             }
         };
         if let Some(tell) = &tell {
             // A caller that has gone meanwhile does not want to know.
             tell.send(answer).await.ok();
         }
-        trial.map(|trial| Trial { tell, ..trial })
     }
 
     async fn begin(&mut self, length: Duration) -> Result<(Reloaded, Option<Trial>), Failure> {
@@ -86,7 +92,10 @@ impl Daemon {
         (done.problems, done.warnings) = (problems, warnings);
         let files = self.sound(&loaded);
         if length.is_zero() || window.units().is_empty() {
-            self.keep(files).await;
+            // What nobody judges is good on the caller's word, or where nothing speaks against it.
+            if length.is_zero() || !self.parts.supervisor.any_parked() {
+                self.keep(files).await;
+            }
             return Ok((done, None));
         }
         let length = length.min(LONGEST);
@@ -133,8 +142,26 @@ impl Daemon {
 
     /// Brings settings into force that need no restart.
     fn settings(&self, steps: &control::Plan) {
-        if steps.settings.iter().any(|setting| setting.key.starts_with("log.")) {
-            logging::set(&self.parts.running().log);
+        let changed = |key: &str| steps.settings.iter().any(|setting| setting.key.starts_with(key));
+        let plan = self.parts.running();
+        if changed("log.") {
+            logging::set(&plan.log);
+        }
+        if changed("store.") {
+            self.parts.store.retune(options::store(plan));
+        }
+        if changed("health.listen") {
+            self.servers.listen(plan.health);
+        }
+        if changed("control.group") {
+            match server::admit(plan) {
+                Ok(()) => self.parts.alarms.clear("control"),
+                Err(error) => {
+                    let what = crate::ctl::chain(&error);
+                    let help = "correct control.group in gatewayd.toml, then: gatewayctl reload";
+                    self.parts.alarms.raise("control", &what, Some(help));
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::Context;
 use anyhow::Context as _;
-use base::{CancellationToken, Clock, Scope, Thread};
+use base::{CancellationToken, Clock, Scope};
 use dialects::Surroundings;
 use keeper::Keeper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,7 +24,7 @@ use super::{clock, logging, notify, options, progress, router, times};
 use crate::cli;
 use crate::config::kept::Kept;
 use crate::config::{Disabled, Loaded, Plan};
-use crate::server;
+use crate::server::{self, Servers};
 
 /// How many submissions may wait for the writer.
 const SUBMISSIONS: usize = 1024;
@@ -109,7 +109,7 @@ pub(super) struct Daemon {
     router: Unit,
     clock_watch: Unit,
     watchdog: Option<Unit>,
-    servers: (CancellationToken, Thread),
+    pub(super) servers: Servers,
     clock: Clock,
 }
 
@@ -239,10 +239,10 @@ impl Daemon {
                     }
                 }
                 _ = signals.hangup.recv(), if free => {
-                    trial = self.reload(WINDOW, None).await;
+                    self.reload(WINDOW, None, &mut trial).await;
                 }
                 Some(ReloadRequest { window, tell }) = asked.reloads.recv(), if free => {
-                    trial = self.reload(window, Some(tell)).await;
+                    self.reload(window, Some(tell), &mut trial).await;
                 }
                 Some(answer) = asked.plans.recv() => {
                     // A caller that has gone meanwhile does not want to know.
@@ -255,9 +255,7 @@ impl Daemon {
     /// Stops in the order in which things flow.
     async fn stop(mut self) {
         notify::stopping();
-        let (stop_servers, servers) = self.servers;
-        stop_servers.cancel();
-        if tokio::time::timeout(times::SERVERS, servers.join()).await.is_err() {
+        if !self.servers.stop(times::SERVERS).await {
             tracing::warn!("the servers did not stop in time, left behind");
         }
         self.parts.stop_lines().await;

@@ -134,6 +134,11 @@ impl Supervisor {
         self.lock().get(name).is_some_and(|record| record.state == UnitState::Parked)
     }
 
+    /// Whether any unit was given up.
+    pub fn any_parked(&self) -> bool {
+        self.lock().values().any(|record| record.state == UnitState::Parked)
+    }
+
     /// How often a unit has panicked since it was started.
     pub fn panics(&self, name: &str) -> u64 {
         self.lock().get(name).map_or(0, |record| record.panics)

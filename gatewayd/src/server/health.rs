@@ -2,21 +2,59 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::CancellationToken;
+use tokio::sync::watch;
 use wire::http::{Answer, Http};
 
 use super::metrics;
 use crate::daemon::Hub;
 
-/// Serves until stopped; nothing where no address is configured.
-pub async fn serve(hub: Arc<Hub>, address: Option<SocketAddr>, stop: CancellationToken) {
-    let Some(address) = address else { return };
-    match Http::bind(address).await {
-        Ok(http) => http.serve(stop, Arc::new(move |path| answer(&hub, path))).await,
-        Err(error) => {
-            let what = crate::ctl::chain(&error);
-            hub.alarms.raise("health", &what, Some("change health.listen in gatewayd.toml"));
+/// An address that is taken is asked for again after this long.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Serves at the wanted address until stopped; nowhere while there is none.
+pub async fn serve(
+    hub: Arc<Hub>,
+    mut wanted: watch::Receiver<Option<SocketAddr>>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let address = *wanted.borrow_and_update();
+        let until = stop.child_token();
+        let serving = listen(&hub, address, until.clone());
+        tokio::pin!(serving);
+        tokio::select! {
+            () = &mut serving => {}
+            changed = wanted.changed() => {
+                until.cancel();
+                serving.await;
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn listen(hub: &Arc<Hub>, address: Option<SocketAddr>, until: CancellationToken) {
+    let Some(address) = address else {
+        hub.alarms.clear("health");
+        return until.cancelled().await;
+    };
+    while !until.is_cancelled() {
+        match Http::bind(address).await {
+            Ok(http) => {
+                hub.alarms.clear("health");
+                let hub = hub.clone();
+                return http.serve(until, Arc::new(move |path| answer(&hub, path))).await;
+            }
+            Err(error) => {
+                let what = crate::ctl::chain(&error);
+                hub.alarms.raise("health", &what, Some("change health.listen in gatewayd.toml"));
+                until.run_until_cancelled(tokio::time::sleep(AGAIN)).await;
+            }
         }
     }
 }

@@ -85,9 +85,8 @@ impl Socket {
         let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let socket = Self { listener, path: path.into() };
-        if let Some(name) = group {
-            let gid = peer::group(name).ok_or_else(|| SocketError::NoGroup(name.into()))?;
-            std::os::unix::fs::chown(path, None, Some(gid)).map_err(failed)?;
+        if group.is_some() {
+            admit(path, group)?;
         }
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
         Ok(socket)
@@ -132,6 +131,16 @@ impl Drop for Socket {
         // What is left behind is removed at the next start.
         fs::remove_file(&self.path).ok();
     }
+}
+
+/// Lets this group in beside root and the daemon's own user; without one the daemon's own group.
+pub fn admit(path: &Path, group: Option<&str>) -> Result<(), SocketError> {
+    let gid = match group {
+        Some(name) => peer::group(name).ok_or_else(|| SocketError::NoGroup(name.into()))?,
+        None => rustix::process::getgid().as_raw(),
+    };
+    let failed = |source| SocketError::Io { path: path.into(), source };
+    std::os::unix::fs::chown(path, None, Some(gid)).map_err(failed)
 }
 
 /// The caller's end for answers.

@@ -244,13 +244,43 @@ async fn what_needs_no_restart_is_in_force_after_a_reload() {
     let mut gateway = Gateway::new();
     gateway.start().await;
     let config = gateway.read("gatewayd.toml");
-    let text = format!("{config}[log]\nlevel = \"debug\"\n")
+    assert!(!gateway.read("log").contains("DEBUG"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (old, new) = (gateway.health, free.local_addr().unwrap().port());
+    let text = config
+        .replace(&format!(":{old}"), &format!(":{new}"))
+        .replace("[control]\n", "[control]\ngroup = \"no-such-group\"\n")
+        .replace("\"plant\"", "\"another\"")
+        .replace("/store\"", "/elsewhere\"")
         .replace("[store]\n", "[store]\nflush = \"2s\"\n");
-    gateway.write("gatewayd.toml", &text);
+    gateway.write("gatewayd.toml", &format!("{text}[log]\nlevel = \"debug\"\n"));
     let done = gateway.lines(&["reload"]).remove(0);
-    assert!(done["applied"].as_array().unwrap().contains(&json!("log.level")), "{done}");
-    assert!(gateway.read("log").lines().count() > 0);
-    let again = gateway.lines(&["plan"]).remove(0);
-    assert!(!again["settings"].to_string().contains("log.level"), "{again}");
+    let applied = json!(["store.flush", "control.group", "health.listen", "log.level"]);
+    assert_eq!(done["applied"], applied, "{done}");
+    assert_eq!(done["needs_restart"], json!(["gateway.name", "store.dir"]), "{done}");
+    let status = gateway.run(&["status"]).out;
+    assert!(status.contains("there is no group `no-such-group`"), "{status}");
+    eventually("the taken address is named", || {
+        gateway.run(&["status"]).out.contains("is the port in use").then_some(())
+    })
+    .await;
+    drop(free);
+    let mut healthy = None;
+    for _ in 0..200 {
+        healthy = Gateway::http_at(new, "/metrics").await.ok();
+        if healthy.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(healthy.is_some_and(|answer| answer.contains("# EOF")), "it listens there once it can");
+    assert!(Gateway::http_at(old, "/health").await.is_err(), "and no longer where it did");
+    gateway.write("gatewayd.toml", &text.replace("group = \"no-such-group\"\n", ""));
+    let plan = gateway.run(&["plan"]).out;
+    assert!(plan.contains("gateway.name: plant → another (takes a restart"), "still: {plan}");
+    assert!(!plan.contains("store.flush"), "{plan}");
+    assert_eq!(gateway.run(&["reload"]).code, 0);
+    assert!(!gateway.run(&["status"]).out.contains("no-such-group"), "the alarm is over");
+    assert!(!gateway.path("elsewhere").exists(), "nothing was moved");
     gateway.stop().await;
 }

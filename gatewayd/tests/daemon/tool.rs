@@ -34,7 +34,7 @@ pub(crate) struct Output {
 /// A gateway in a folder of its own.
 pub(crate) struct Gateway {
     dir: TempDir,
-    health: u16,
+    pub(crate) health: u16,
     daemon: Option<Child>,
 }
 
@@ -177,12 +177,17 @@ impl Gateway {
 
     /// Asks the health listener.
     pub(crate) async fn http(&self, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.health)).await.unwrap();
+        Self::http_at(self.health, path).await.unwrap()
+    }
+
+    /// Asks whoever listens at this port.
+    pub(crate) async fn http_at(port: u16, path: &str) -> std::io::Result<String> {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 }
 
