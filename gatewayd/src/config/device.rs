@@ -70,7 +70,8 @@ fn devices(
         let (Some(target), Some(twin), Some(device)) = (&target, twin, device) else { break };
         let (file, target) = (source.name().clone(), target.clone());
         let plan = DevicePlan { file, twin, declaration: declaration.clone(), device };
-        drafts.push(Draft { target, plan, place: place.clone(), top: top.clone() });
+        let unit = if many { "units" } else { "unit" };
+        drafts.push(Draft { target, plan, place: place.clone(), unit, top: top.clone() });
     }
     drafts
 }

@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub plan: DevicePlan,
     /// `[modbus]` of its file.
     pub place: Place,
+    /// The key there that says its unit.
+    pub unit: &'static str,
     /// The top of its file.
     pub top: Place,
 }
@@ -121,7 +123,7 @@ pub(super) fn assemble(
     let mut lines: BTreeMap<Arc<str>, LinePlan> = BTreeMap::new();
     let mut owners: BTreeMap<Hardware, (Arc<str>, Place)> = BTreeMap::new();
     let mut twins: BTreeMap<TwinId, Place> = BTreeMap::new();
-    let mut units: BTreeMap<(Arc<str>, u8), (TwinId, Place)> = BTreeMap::new();
+    let mut units: BTreeMap<(Arc<str>, u8), (TwinId, String)> = BTreeMap::new();
     for line in &named.0 {
         owners.insert(hardware(&line.spec.transport), (line.spec.id.clone(), line.place.clone()));
     }
@@ -138,16 +140,15 @@ pub(super) fn assemble(
         if let Some(spec) = spec {
             let unit = draft.plan.device.unit;
             let key = (spec.id.clone(), unit);
-            if let Some((other, place)) = units.get(&key) {
+            if let Some((other, there)) = units.get(&key) {
                 let words =
                     format!("unit {unit} of the line {:?} is already the twin {other}", &*spec.id);
-                let help =
-                    format!("a twin is one asset: the first one is {}", place.mention("unit"));
-                found.push(draft.place.error("unit", words).help(help));
+                let help = format!("a twin is one asset: the first one is {there}");
+                found.push(draft.place.error(draft.unit, words).help(help));
             }
             if found.len() == before {
                 twins.insert(twin.clone(), draft.top.clone());
-                units.insert(key, (twin.clone(), draft.place.clone()));
+                units.insert(key, (twin.clone(), draft.place.mention(draft.unit)));
                 let entry = lines.entry(spec.id.clone());
                 let line = entry.or_insert(LinePlan { spec, devices: Vec::new() });
                 line.devices.push(Arc::new(draft.plan));
