@@ -65,6 +65,29 @@ impl Source {
         Self(Arc::new(Inner { name: name.into(), text, root, syntax }))
     }
 
+    /// The same without these keys of its top table: nothing will be said about them any more, and most of the memory
+    /// is theirs.
+    #[must_use]
+    pub fn without(&self, keys: &[&str]) -> Self {
+        let Node { key, span, shape } = &self.0.root;
+        let shape = match shape {
+            Shape::Table(entries) => Shape::Table(
+                entries
+                    .iter()
+                    .filter(|(key, _)| !keys.contains(&key.as_str()))
+                    .map(|(key, node)| (key.clone(), node.clone()))
+                    .collect(),
+            ),
+            shape => shape.clone(),
+        };
+        Self(Arc::new(Inner {
+            name: self.0.name.clone(),
+            text: self.0.text.clone(),
+            root: Node { key: key.clone(), span: span.clone(), shape },
+            syntax: self.0.syntax.clone(),
+        }))
+    }
+
     /// What it is called.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::guard;
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// The bytes of its key; empty for elements of arrays.
     pub(crate) key: Range<usize>,
@@ -19,7 +19,7 @@ pub(crate) struct Node {
 }
 
 /// What kind of value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Shape {
     Table(BTreeMap<String, Node>),
     Array(Vec<Node>),

@@ -149,3 +149,15 @@ fn files_that_cannot_be_read() {
     std::fs::write(&path, b"name = '\xff'").unwrap();
     assert!(Source::read(&path).unwrap_err()[0].message.contains("not UTF-8 from byte 8"));
 }
+
+#[test]
+fn a_source_without_its_bulk_still_says_where_the_rest_stands() {
+    let source =
+        Source::from_text("a.toml", "id = \"x\"\n[modbus]\nunit = 7\n[[point]]\nname = \"p\"\n");
+    let (unit, point) = (KeyPath::root().key("modbus").key("unit"), KeyPath::root().key("point"));
+    let light = source.without(&["point"]);
+    assert_eq!(light.position(&unit), source.position(&unit));
+    assert_eq!(light.text_at(&KeyPath::of("id")), Some("x"));
+    assert!(source.has(&point) && !light.has(&point));
+    assert_eq!(light.error(&unit, "wrong").to_string(), source.error(&unit, "wrong").to_string());
+}

@@ -13,6 +13,8 @@ use super::file::{DeviceFile, MergedPoint, ProfileFile};
 use super::lines::{Draft, Named, Target};
 use super::plan::DevicePlan;
 
+/// The tables of a device file that hold most of it, and about which all is said once its points are known.
+const BULK: [&str; 2] = ["point", "group"];
 /// A twin has so many points that it will run out of indexes soon.
 const MANY: usize = 60_000;
 
@@ -47,7 +49,7 @@ fn devices(
 
     let points = common::points(&layers, found);
     let codecs = modbus::Draft::new(&points, found);
-    let declaration = declaration(&layers, &points, &codecs, missing, &top, found);
+    let declaration = Arc::new(declaration(&layers, &points, &codecs, missing, &top, found));
     let Some((keys, place)) = section(&layers, &top, found) else { return Vec::new() };
     let target = target(&keys, &place, known, found);
     let (transport, timeout) = match &target {
@@ -64,6 +66,7 @@ fn devices(
     let units = modbus::units(&keys, serial, &place, found);
     let many = keys.units.is_some();
     let mut drafts = Vec::with_capacity(units.len());
+    let (place, top) = (place.without(&BULK), top.without(&BULK));
     for unit in units {
         let twin = twin(file, stem, many.then_some(unit), &top, found);
         let device = modbus::device(&keys, unit, timeout, &points, &codecs, &place, found);

@@ -8,7 +8,9 @@ use settings::{Diagnostic, KeyPath, Source, has_errors};
 use twin::TwinId;
 
 use super::lines::{Draft, Named};
+use super::plan::DevicePlan;
 use super::{Disabled, Places, device};
+use crate::pool::Pool;
 
 /// Everything that the device files say, in the order of their names, and the files that are broken.
 ///
@@ -19,6 +21,7 @@ pub(super) fn read(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Draft>, Vec<Disabled>) {
     let (mut drafts, mut disabled) = (Vec::new(), Vec::new());
+    let (mut declarations, mut codecs) = (Pool::default(), Pool::default());
     for path in files(&places.devices, diagnostics) {
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or("").to_owned();
         let mut found = Vec::new();
@@ -36,7 +39,12 @@ pub(super) fn read(
         if has_errors(&found) {
             disabled.push(Disabled { file: source.name().clone(), twins: claimed(&source, &stem) });
         } else {
-            drafts.extend(devices);
+            drafts.extend(devices.into_iter().map(|mut draft| {
+                let DevicePlan { declaration, device, .. } = &mut draft.plan;
+                *declaration = declarations.share(declaration.clone());
+                device.codecs = codecs.share(device.codecs.clone());
+                draft
+            }));
         }
         diagnostics.append(&mut found);
     }

@@ -85,7 +85,7 @@ pub struct DevicePlan {
     /// The twin.
     pub twin: TwinId,
     /// What the twin consists of. `Description::revise` makes a description of it.
-    pub declaration: Declaration,
+    pub declaration: Arc<Declaration>,
     /// The device; [`Device::spec`] builds what the line needs once the points have their indexes.
     pub device: Device,
 }

@@ -70,7 +70,7 @@ fn the_indexes_of_the_log_go_into_the_device() {
     let folder = Folder::new(&[("gatewayd.toml", GATEWAY), ("devices.d/pump-1.toml", PUMP)]);
     let plan = folder.load().plan.unwrap();
     let device = plan.devices().next().unwrap();
-    let mut earlier = device.declaration.clone();
+    let mut earlier = (*device.declaration).clone();
     earlier.points.reverse();
     let first = Description::default().revise(&earlier).unwrap().description;
     let revised = first.revise(&device.declaration).unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use adapter::Context;
-use adapter_modbus::spec::DeviceSpec;
+use adapter_modbus::spec::{DeviceSpec, PointSpec};
 use control::Reloaded;
 use dialects::{LinkSpec, Surroundings};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use super::supervisor::{Supervisor, Unit};
 use super::times;
 use crate::config::plan::{DevicePlan, LinePlan};
 use crate::config::{Disabled, Plan};
+use crate::pool::Pool;
 
 /// The twins that are wanted: those that are configured, and those whose device file is broken. A typo must not end a
 /// twin.
@@ -41,6 +42,7 @@ pub struct Parts {
     around: Surroundings,
     running_lines: BTreeMap<Arc<str>, (LinePlan, Line)>,
     running_links: BTreeMap<Name, (LinkSpec, Unit)>,
+    points: Pool<[PointSpec]>,
 }
 
 impl Parts {
@@ -65,6 +67,7 @@ impl Parts {
             around,
             running_lines: BTreeMap::new(),
             running_links: BTreeMap::new(),
+            points: Pool::default(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Parts {
         let mut done = Reloaded::default();
         self.apply_links(plan, &mut done).await;
         self.apply_lines(plan, &mut done).await;
+        self.points.prune();
         self.configured.send_replace(Arc::new(configured(plan, disabled)));
         self.show_disabled(disabled);
         done
@@ -160,7 +164,7 @@ impl Parts {
 
     /// Describes the twins of these devices, and makes their specs. A twin that cannot be described is left out,
     /// loudly.
-    async fn describe(&self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
+    async fn describe(&mut self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
         let described = describe(&self.store, &self.submissions, devices).await;
         let mut specs = Vec::with_capacity(devices.len());
         for (device, described) in devices.iter().zip(described) {
@@ -168,7 +172,9 @@ impl Parts {
             match described {
                 Ok(revised) => {
                     self.alarms.clear(&key);
-                    specs.push(device.device.spec(&device.twin, &device.declaration, &revised));
+                    let mut spec = device.device.spec(&device.twin, &device.declaration, &revised);
+                    spec.points = self.points.share(spec.points);
+                    specs.push(spec);
                 }
                 Err(error) => self.alarms.raise(&key, &error.to_string(), Some(&device.file)),
             }

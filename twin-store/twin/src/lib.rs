@@ -46,6 +46,8 @@ pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
 pub use relation::Relationship;
 pub use state::State;
 pub use text::{Shown, TextError};
-pub use time::{BootId, Boottime, Moment, SourceClock, Span, TimeBase, Timeline, Timestamp};
+pub use time::{
+    BootId, Boottime, InstantText, Moment, SourceClock, Span, TimeBase, Timeline, Timestamp,
+};
 pub use twin::{Applied, Touched, Twin};
 pub use value::{IntKind, Value, ValueType};

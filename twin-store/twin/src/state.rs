@@ -1,10 +1,11 @@
 //! Everything that is known: the fold of the whole log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::{
-    Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome,
-    Principal, Seq, Stage, Timeline, Twin, TwinId, What,
+    Body, Boottime, Commit, Description, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry,
+    Origin, Outcome, Principal, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
 /// The twins, the commands known by key, the clock, and the write switch.
@@ -130,6 +131,15 @@ impl State {
             self.ids.remove(id);
             return;
         }
+        let shared;
+        let what = match what {
+            What::Described(described) => {
+                shared = What::Described(alike(&self.twins, described));
+                &shared
+            }
+            what => what,
+        };
+        let Some(slot) = self.twins.get_mut(place) else { return };
         let twin = match slot {
             Some(twin) => twin,
             None => {
@@ -166,4 +176,10 @@ impl State {
         }
         twin.apply(seq, at, origin, what);
     }
+}
+
+/// The description, as a twin has it already where one does: a hundred equal devices have one in memory.
+pub(crate) fn alike(twins: &[Option<Twin>], new: &Arc<Description>) -> Arc<Description> {
+    let mut known = twins.iter().flatten().map(|twin| &twin.description);
+    known.find(|known| Arc::ptr_eq(known, new) || *known == new).unwrap_or(new).clone()
 }

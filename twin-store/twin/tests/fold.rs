@@ -234,6 +234,30 @@ const TO_SHADOWED: &[(LifeCycle, Trigger, LifeCycle)] = &[
 ];
 
 #[test]
+fn equal_twins_share_one_description() {
+    let mut state = State::default();
+    for (n, handle) in (1..).zip([1, 2, 3]) {
+        let mut description = Description::clone(&description());
+        if handle == 3 {
+            description.nameplate.serial = Some("4711".into());
+        }
+        let body = Body::Twin {
+            handle: Handle(handle),
+            twin: format!("t{handle}").parse().unwrap(),
+            origin: Origin::Configuration,
+            what: What::Described(Arc::new(description)),
+        };
+        state.apply(&Commit { seq: Seq(n), epoch: 1, at: AT, body });
+    }
+    for state in [&state, &State::from_parts(state.parts())] {
+        let of = |handle| state.by_handle(Handle(handle)).unwrap().description();
+        assert!(Arc::ptr_eq(of(1), of(2)));
+        assert!(!Arc::ptr_eq(of(1), of(3)));
+        assert_eq!(of(3).nameplate.serial.as_deref(), Some("4711"));
+    }
+}
+
+#[test]
 fn admission_says_what_is_wrong() {
     let shadowed = state_with(TO_SHADOWED);
     let ask = |state: &State, command: Command, now: i64| {

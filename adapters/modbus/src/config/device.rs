@@ -115,7 +115,7 @@ pub struct Device {
     /// What one request may ask of it.
     pub limits: Limits,
     /// For each declared point its codec.
-    pub codecs: Vec<PointCodec>,
+    pub codecs: Arc<[PointCodec]>,
     /// Where it says which asset it is.
     pub identity: Vec<PointCodec>,
 }
@@ -183,7 +183,7 @@ pub fn device(
             found.push(point.place.error("address", words).help("a value is never read in parts"));
         }
     }
-    let codecs: Option<Vec<PointCodec>> = draft.codecs.iter().cloned().collect();
+    let codecs: Option<Arc<[PointCodec]>> = draft.codecs.iter().cloned().collect();
     let codecs = codecs?;
     (found.len() == before).then(|| Device {
         unit,
@@ -265,7 +265,7 @@ impl Device {
                 Acquisition::OnDemand => When::OnDemand,
             },
         });
-        let points = declared.points.iter().zip(&revised.indexes).zip(&self.codecs);
+        let points = declared.points.iter().zip(&revised.indexes).zip(&*self.codecs);
         let points = points.filter_map(|((point, index), codec)| {
             Some(PointSpec {
                 index: *index,
