@@ -9,7 +9,7 @@ The plan names the lines, the units on them and their points:
      "lines": [{"name": "plc",  "tcp": 0, "units": [{"unit": 1, "points": [...]}]},
                {"name": "bus",  "pty": "ttyM", "missing": "silent", "units": [...]}]}
 
-`tcp` is a port on 127.0.0.1 (0 takes a free one); `pty` is the path that a master opens (socat
+`tcp` is a port on 127.0.0.1, or on `"host"` (0 takes a free one); `pty` is the path that a master opens (socat
 joins it to the path with `.far` that the plant opens). A unit that is not listed is `silent`, or
 answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`, and
 `"refuse": {"at": 190, "code": 3}`: whatever touches that register or bit is answered by that exception.
@@ -190,7 +190,7 @@ async def main():
                                         trace_packet=trace(name, log))
             ready[name] = near
         else:
-            server = ModbusTcpServer(devices, address=("127.0.0.1", line["tcp"]))
+            server = ModbusTcpServer(devices, address=(line.get("host", "127.0.0.1"), line["tcp"]))
         known[id(server)] = ({unit.number for unit in units}, line.get("missing", "silent"))
         await server.serve_forever(background=True)
         if "tcp" in line:

@@ -13,6 +13,19 @@ pub enum OpenError {
     /// A file cannot be read.
     #[error("cannot read {0} of the store")]
     Read(String, #[source] io::Error),
+    /// A later version wrote it.
+    #[error(
+        "the store was written by a later version of this program ({name} is of format {found}, this version knows \
+         {known}) and is left as it is: install that version again, or move the store away to begin with an empty one"
+    )]
+    Later {
+        /// The file that shows it.
+        name: String,
+        /// Its format.
+        found: u16,
+        /// The latest format that this version knows.
+        known: u16,
+    },
     /// A segment cannot be completed.
     #[error("cannot complete {0} of the store; is the disk full or read-only?")]
     Seal(String, #[source] io::Error),

@@ -42,6 +42,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod trial;
+mod vintage;
 mod writer;
 
 pub use disk::{Directory, Disk, File};
@@ -60,4 +61,5 @@ pub use recovery::Recovery;
 pub use segment::Family;
 pub use statistics::{Counters, LaneStatistics, Statistics};
 pub use store::{Opened, Store, open};
+pub use vintage::FORMAT;
 pub use writer::Writer;

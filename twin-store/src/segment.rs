@@ -23,7 +23,7 @@ pub(crate) const HEADER: u64 = 64;
 const HEADER_LEN: usize = 64;
 /// Bytes after the footer frame.
 pub(crate) const TRAILER: usize = 16;
-const MAGIC: &[u8; 8] = b"TWINLOG\n";
+pub(crate) const MAGIC: &[u8; 8] = b"TWINLOG\n";
 const END_MAGIC: &[u8; 4] = b"SEAL";
 /// The version of the segment format.
 pub(crate) const VERSION: u16 = 1;

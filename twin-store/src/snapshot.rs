@@ -23,8 +23,8 @@ use crate::record::common::{
 use crate::record::value::{put_tagged, take_tagged};
 use crate::record::{description, event};
 
-const MAGIC: &[u8; 8] = b"TWINSNAP";
-const VERSION: u16 = 1;
+pub(crate) const MAGIC: &[u8; 8] = b"TWINSNAP";
+pub(crate) const VERSION: u16 = 1;
 const CLEAN: u16 = 1;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);

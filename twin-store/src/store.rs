@@ -23,6 +23,7 @@ use crate::segment::Family;
 use crate::shared::{Inner, Shared};
 use crate::snapshot;
 use crate::statistics::{Counters, LaneStatistics, Statistics};
+use crate::vintage;
 use crate::writer::Writer;
 
 /// An open store.
@@ -50,6 +51,7 @@ pub(crate) fn open_core(
     options: Options,
     clock: Clock,
 ) -> Result<(Core, Recovery), OpenError> {
+    vintage::refuse_later(&*disk)?;
     let boot = twin::BootId(clock.boot());
     let Recovered { state, links, catalog, snapshots, recovery } = recover(&*disk, boot)?;
     let epoch = recovery.epoch;

@@ -8,6 +8,7 @@
 //! Deliberately absent: what any key means, defaults, merging of files, writing of files.
 
 mod diagnostic;
+mod editor;
 mod guard;
 mod nearest;
 mod parse;
@@ -20,6 +21,7 @@ mod tree;
 mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, has_errors};
+pub use editor::editor_schema;
 pub use nearest::nearest;
 pub use parse::{fuzz_one, join, parse, partly, schema};
 pub use path::KeyPath;

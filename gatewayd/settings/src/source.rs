@@ -47,7 +47,7 @@ impl Source {
         let mut bytes = Vec::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(Self::MAX + 1).read_to_end(&mut bytes))
-            .map_err(|e| fail(format!("cannot read the file: {e}")))?;
+            .map_err(|e| vec![unreadable(&name, &e)])?;
         if bytes.len() as u64 > Self::MAX {
             return Err(fail(format!("the file is larger than {} MiB", Self::MAX >> 20)));
         }
@@ -207,4 +207,12 @@ impl Source {
         let room = text.chars().count().saturating_sub(start).max(1);
         Excerpt { text, start, width: marked.clamp(1, room) }
     }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
+    let found = Diagnostic::whole(name, format!("cannot read the file: {error}"));
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return found.help(format!("let it be read: sudo chmod a+r {name}"));
+    }
+    found
 }

@@ -9,7 +9,7 @@ use control::{Answer, Code, Failure, Reply, Request};
 use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
-use super::{twins, works};
+use super::{generate, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -58,11 +58,19 @@ pub fn run(tool: &Tool) -> ExitCode {
 }
 
 fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
-    if let Command::Check { config } = &tool.command {
-        return Ok(check(screen, config, tool.json)?);
+    match &tool.command {
+        Command::Check { config } => return Ok(check(screen, config, tool.json)?),
+        Command::Schema { of } => generate::show_schema(screen, *of)?,
+        Command::Completions { shell } => generate::show_completions(screen, *shell)?,
+        Command::Generate { dir } => generate::everything(dir)?,
+        command => return ask(tool, screen, request(command)),
     }
+    Ok(Exit::Done)
+}
+
+fn ask(tool: &Tool, screen: &mut Screen, request: Request) -> Result<Exit, ToolError> {
     let mut client = Client::connect(&tool.socket)?;
-    client.ask(request(&tool.command))?;
+    client.ask(request)?;
     loop {
         let answer = client.answer()?;
         if tool.json {
@@ -82,8 +90,12 @@ fn encoded(answer: &Answer) -> io::Result<String> {
 
 fn request(command: &Command) -> Request {
     match command {
-        // Check is answered without the daemon.
-        Command::Check { .. } | Command::Status => Request::Status,
+        // The others are answered without the daemon.
+        Command::Status
+        | Command::Check { .. }
+        | Command::Schema { .. }
+        | Command::Completions { .. }
+        | Command::Generate { .. } => Request::Status,
         Command::Twins { twin, .. } => Request::Twins { twin: twin.clone() },
         Command::Watch { of } => {
             let (twin, point) = of.as_deref().map(split).unzip();

@@ -51,7 +51,11 @@ pub fn main(args: &cli::Daemon) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            // Another start would not help.
+            let later = error.chain().any(|cause| {
+                matches!(cause.downcast_ref(), Some(twin_store::OpenError::Later { .. }))
+            });
+            if later { ExitCode::from(78) } else { ExitCode::FAILURE }
         }
     }
 }

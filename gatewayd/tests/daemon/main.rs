@@ -203,7 +203,7 @@ async fn without_a_daemon_every_error_says_what_to_do() {
     let gateway = Gateway::new();
     let output = gateway.run(&["twins"]);
     assert_eq!(output.code, 69);
-    assert!(output.err.contains("systemctl status gatewayd"), "{output:?}");
+    assert!(output.err.contains("systemctl start gatewayd"), "{output:?}");
     assert_eq!(gateway.run(&["twinz"]).code, 2);
 }
 

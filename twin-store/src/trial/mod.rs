@@ -9,3 +9,4 @@ mod keeping;
 mod model;
 mod sim;
 mod time;
+mod vintage;
