@@ -20,8 +20,13 @@ use crate::device::DeviceFile;
 pub struct ProfileFile<S, P> {
     /// The document that says all this.
     pub source: SourceKeys,
-    /// Whether it has been tried on a real device.
+    /// Further documents that say the same, or the rest of it.
+    #[serde(default)]
+    pub also: Vec<SourceKeys>,
+    /// Whether what it says was really read in its sources.
     pub status: StatusWord,
+    /// On which device it was tried: model, firmware, when, by whom. Absent: on none.
+    pub tried: Option<String>,
     /// Frames and what they mean.
     #[serde(default)]
     pub golden: Vec<GoldenKeys>,
@@ -41,15 +46,17 @@ pub struct SourceKeys {
     pub page: String,
     /// Where it was seen.
     pub url: Option<String>,
+    /// How much of it was seen, in which form, and what was taken.
+    pub seen: Option<String>,
 }
 
-/// Whether a profile has been tried on a real device.
+/// Whether the numbers of a profile were really read in its sources. Not whether it was tried: [`ProfileFile::tried`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusWord {
-    /// It has.
+    /// Each of them; `source` and `also` say where, and `seen` how.
     Verified,
-    /// It was written after the document only.
+    /// Not all of them: the document was not at hand.
     Unverified,
 }
 
