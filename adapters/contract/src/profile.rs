@@ -85,6 +85,9 @@ pub enum GoldenWord {
     Composed,
 }
 
+/// The directory of a library that holds no profiles: SunSpec's information models.
+pub const SUNSPEC: &str = "sunspec";
+
 /// The directories in which profiles are, the one that wins first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Library(Vec<PathBuf>);
@@ -124,7 +127,7 @@ impl Library {
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for root in &self.0 {
-            for vendor in entries(root) {
+            for vendor in entries(root).into_iter().filter(|vendor| vendor != SUNSPEC) {
                 for model in entries(&root.join(&vendor)) {
                     if let Some(model) = model.strip_suffix(".toml") {
                         names.push(format!("{vendor}/{model}"));
@@ -135,6 +138,20 @@ impl Library {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The files of SunSpec's information models; of two with one name the earlier directory's.
+    #[must_use]
+    pub fn models(&self) -> Vec<PathBuf> {
+        let mut models: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for root in &self.0 {
+            let folder = root.join(SUNSPEC);
+            for file in entries(&folder).into_iter().filter(|file| file.ends_with(".toml")) {
+                let path = folder.join(&file);
+                models.entry(file).or_insert(path);
+            }
+        }
+        models.into_values().collect()
     }
 
     fn help(&self, name: &str) -> String {
@@ -206,6 +223,22 @@ mod tests {
         assert_eq!(library.find("acme/pump").unwrap().text(), "# etc");
         assert_eq!(library.find("eastron/sdm630").unwrap().text(), "# usr");
         assert_eq!(library.names(), ["acme/pump", "eastron/sdm630"]);
+    }
+
+    #[test]
+    fn models_are_no_profiles() {
+        let (directory, library) = library();
+        for (root, text) in [("etc", "ours"), ("usr", "theirs")] {
+            let folder = directory.path().join(root).join(SUNSPEC);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("103.toml"), text).unwrap();
+        }
+        std::fs::write(directory.path().join("usr").join(SUNSPEC).join("1.toml"), "common")
+            .unwrap();
+        assert_eq!(library.names(), ["acme/pump", "eastron/sdm630"]);
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+        let models: Vec<String> = library.models().into_iter().map(read).collect();
+        assert_eq!(models, ["common", "ours"], "the earlier directory wins");
     }
 
     #[test]
