@@ -27,5 +27,5 @@ pub use inspection::{Exchange, Inspection};
 pub use polled::{
     Agenda, Durable, Encoded, Failed, FailedKind, Polled, PolledGroup, Shown, Task, Timing, Work,
 };
-pub use request::{NotRead, ReadNow, Request};
+pub use request::{NotRead, Raw, ReadNow, Request};
 pub use status::{BreakerState, Counters, DeviceStatus, LineState, LineStatus, Trouble};

@@ -10,6 +10,7 @@ mod device;
 mod explain;
 mod job;
 mod outcome;
+mod raw;
 mod read;
 mod report;
 
@@ -58,6 +59,14 @@ pub trait Polled: PartialEq + Debug {
     fn identity(&self) -> Vec<Self::Batch>;
     /// Which asset it is, by the answers to [`Polled::identity`].
     fn identify(&self, answers: &[Self::Answer]) -> Option<Arc<str>>;
+    /// The request in the protocol's own words, where it is one that reads.
+    fn raw(&self, _request: &[u8]) -> Option<Self::Batch> {
+        None
+    }
+    /// The data of an answer to [`Polled::raw`].
+    fn raw_answer(&self, _answer: &Self::Answer) -> Vec<u8> {
+        Vec::new()
+    }
     /// Microseconds between the end of an exchange with it and the next request to it.
     fn pause(&self) -> i64 {
         0

@@ -133,6 +133,18 @@ impl Polled for Device {
         self.spec.pause
     }
 
+    fn raw(&self, request: &[u8]) -> Option<Batch> {
+        let request = Request::reading(request)?;
+        Some(Batch { request, items: Vec::new() })
+    }
+
+    fn raw_answer(&self, answer: &Response) -> Vec<u8> {
+        match answer {
+            Response::Registers(bytes) | Response::Bits(bytes) => bytes.to_vec(),
+            Response::Written => Vec::new(),
+        }
+    }
+
     fn place(&self, point: Option<u16>) -> String {
         let unit = self.spec.unit;
         match point.and_then(|index| self.at(index)) {

@@ -184,6 +184,7 @@ impl Driver {
         match request {
             Request::Order(order) => self.agenda.order(order, now),
             Request::ReadNow(read) => self.agenda.read_now(read, now.boottime.0),
+            Request::Raw(raw) => self.agenda.raw(raw, now.boottime.0),
             Request::Inspect { twin, index, answer } => {
                 if let Some(inspection) = self.agenda.inspect(&twin, index, now.boottime.0) {
                     // Who asked may have gone; nobody misses the answer then.

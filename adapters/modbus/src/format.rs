@@ -13,6 +13,9 @@ pub struct Format {
     pub order: Option<Order>,
     /// What one step of the raw number is worth; `None` = the raw number is the value, an integer stays an integer.
     pub scale: Option<Scale>,
+    /// The register of the same table that holds a power of ten by which the device itself scales the raw number; it
+    /// is read together with the value each time.
+    pub scale_at: Option<u16>,
     /// Raw numbers that mean "no value here", compared with the raw bits in the value's width: `0x8000`.
     pub not_a_value: Vec<u64>,
     /// How a part of a register is written.
@@ -29,6 +32,7 @@ impl Format {
             kind,
             order: None,
             scale: None,
+            scale_at: None,
             not_a_value: Vec::new(),
             partial: PartialWrite::Refused,
             multiple: false,

@@ -30,6 +30,7 @@ mod sequence;
 mod serial_line;
 mod slot;
 pub mod spec;
+pub mod sunspec;
 pub mod tcp;
 mod tcp_line;
 mod write;

@@ -184,6 +184,18 @@ impl Request {
         }
     }
 
+    /// The sound request that reads (functions 1 to 4) of these bytes.
+    #[must_use]
+    pub fn reading(pdu: &[u8]) -> Option<Self> {
+        let [function, a, b, c, d] = *pdu else { return None };
+        let table = Table::ALL.into_iter().find(|table| {
+            Self::Read { table: *table, start: 0, count: 1 }.function() == function
+        })?;
+        let (start, count) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let request = Self::Read { table, start, count };
+        request.check().is_ok().then_some(request)
+    }
+
     /// Whether it changes the device.
     #[must_use]
     pub fn is_write(&self) -> bool {

@@ -67,7 +67,8 @@ impl FromStr for Decimal {
         if mantissa == 0 {
             return Ok(Self::ZERO);
         }
-        let exponent = i8::try_from(exponent).ok().filter(|e| e.abs() <= 18).ok_or_else(error)?;
+        let exponent =
+            i8::try_from(exponent).ok().filter(|e| (-18..=18).contains(e)).ok_or_else(error)?;
         Ok(Self { mantissa: if number.starts_with('-') { -mantissa } else { mantissa }, exponent })
     }
 }

@@ -218,3 +218,15 @@ proptest! {
         fuzz_one(text.as_bytes());
     }
 }
+
+#[test]
+fn a_power_of_ten_is_in_a_register_of_the_same_table() {
+    let codec = point("address = 'holding:83'\ntype = 'i16'\nscale_at = 'holding:84'").unwrap();
+    assert_eq!((codec.count(), codec.value_type()), (2, &ValueType::F64));
+    assert_eq!(codec.decode(&[0xFF, 0x38, 0xFF, 0xFF]).0, Some(Value::Float(-20.0)));
+    let wrong = |more: &str| wrong(&format!("address = 'holding:83'\ntype = 'i16'\n{more}"));
+    assert!(wrong("scale_at = 'input:84'").contains("another table"));
+    assert!(wrong("scale_at = 'here'").starts_with("scale_at: "));
+    assert!(wrong("scale_at = 'holding:300'").starts_with("scale_at: "));
+    assert!(wrong("scale_at = 'holding:84'\nscale = 0.1").starts_with("scale_at: "));
+}

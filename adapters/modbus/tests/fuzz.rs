@@ -1,6 +1,6 @@
 //! Hostile bytes never panic: every decoder's `fuzz_one` under a deterministic mutation loop and under proptest.
 
-use adapter_modbus::{codec, pdu, rtu, tcp};
+use adapter_modbus::{codec, pdu, rtu, sunspec, tcp};
 use proptest::prelude::*;
 
 const SEEDS: [&[u8]; 7] = [
@@ -18,6 +18,7 @@ fn all(data: &[u8]) {
     tcp::fuzz_one(data);
     rtu::fuzz_one(data);
     codec::fuzz_one(data);
+    sunspec::fuzz_one(data);
 }
 
 #[test]

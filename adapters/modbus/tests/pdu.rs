@@ -156,3 +156,15 @@ fn what_does_not_answer_the_request_is_malformed() {
     let short = many.accept(&[0x10, 0x00, 0x01, 0x00, 0x01]);
     assert_eq!(short, Err(AnswerError::Malformed("echoed value or quantity")));
 }
+
+#[test]
+fn only_what_reads_is_taken_from_bytes() {
+    let read = Request::Read { table: Table::Holding, start: 40_000, count: 2 };
+    assert_eq!(Request::reading(&[3, 0x9C, 0x40, 0, 2]), Some(read));
+    for pdu in [&[3, 0, 0, 0, 0][..], &[3, 0, 0, 0, 126], &[4, 0xFF, 0xFF, 0, 2], &[6, 0, 1, 0, 1]]
+    {
+        assert_eq!(Request::reading(pdu), None, "{pdu:?}");
+    }
+    assert_eq!(Request::reading(&[3, 0, 0, 0]), None);
+    assert_eq!(Request::reading(&[]), None);
+}

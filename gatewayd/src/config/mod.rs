@@ -15,6 +15,7 @@ pub mod plan;
 mod profile_tests;
 #[cfg(test)]
 mod shipped_tests;
+pub mod sunspec;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use adapter::profile::Library;
 use settings::{Diagnostic, Severity, Source};
 use twin::TwinId;
 
+pub use device::discovered;
 pub use plan::Plan;
 
 /// Where the profiles of the package are.

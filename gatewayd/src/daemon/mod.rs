@@ -15,6 +15,7 @@ mod parts;
 mod progress;
 mod router;
 mod run;
+mod sunspec;
 mod supervisor;
 mod times;
 

@@ -7,6 +7,7 @@ use adapter_modbus::spec::{DeviceSpec, LineSpec, SerialPort, Transport};
 
 use super::lines::{Facts, Lines};
 use super::supervisor::{Policy, Supervisor, Unit};
+use twin::TwinId;
 
 /// A running Modbus line.
 #[derive(Debug)]
@@ -56,6 +57,37 @@ impl Line {
         wanted.0.clone_from(&devices);
         if let Some(present) = &wanted.1 {
             present.configure(devices);
+        }
+    }
+}
+
+impl Line {
+    /// Its devices, for those who find out what one of them consists of.
+    pub fn held(&self) -> Held {
+        Held(self.wanted.clone())
+    }
+}
+
+/// The devices of a line, in whichever life it is.
+#[derive(Debug, Clone)]
+pub struct Held(Wanted);
+
+impl Held {
+    /// The present spec of this twin's device.
+    pub fn get(&self, twin: &TwinId) -> Option<DeviceSpec> {
+        let wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.0.iter().find(|device| device.twin == *twin).cloned()
+    }
+
+    /// This is the device of its twin from now on; the others do not notice.
+    pub fn replace(&self, spec: DeviceSpec) {
+        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(device) = wanted.0.iter_mut().find(|device| device.twin == spec.twin) else {
+            return;
+        };
+        *device = spec;
+        if let Some(present) = &wanted.1 {
+            present.configure(wanted.0.clone());
         }
     }
 }

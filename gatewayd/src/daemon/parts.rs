@@ -16,6 +16,7 @@ use super::describe::describe;
 use super::lines::Lines;
 use super::links::{self, Links};
 use super::modbus::Line;
+use super::sunspec::Sunspec;
 use super::supervisor::{Supervisor, Unit};
 use super::times;
 use crate::config::plan::{DevicePlan, LinePlan};
@@ -36,6 +37,7 @@ pub struct Parts {
     pub alarms: Alarms,
     pub lines: Lines,
     pub links: Links,
+    sunspec: Sunspec,
     submissions: mpsc::Sender<Submission>,
     configured: watch::Sender<Arc<BTreeSet<TwinId>>>,
     context: Context,
@@ -55,11 +57,14 @@ impl Parts {
         context: Context,
         around: Surroundings,
     ) -> Self {
+        let lines = Lines::default();
+        let sunspec = Sunspec::new(store.clone(), context.clone(), lines.clone(), alarms.clone());
         Self {
             store,
             supervisor,
             alarms,
-            lines: Lines::default(),
+            sunspec,
+            lines,
             links: Links::default(),
             submissions: context.submissions.clone(),
             configured,
@@ -143,9 +148,11 @@ impl Parts {
                 self.stop_line(name).await;
                 let (supervisor, lines) = (&self.supervisor, &self.lines);
                 let started = Line::start(supervisor, lines, &self.context, &line.spec, devices);
+                self.sunspec.attach(&self.supervisor, &line.devices, &started.held());
                 self.running_lines.insert(name.clone(), (line.clone(), started));
             } else if let Some((running, started)) = self.running_lines.get_mut(name) {
                 started.configure(&self.lines, &line.spec, devices);
+                self.sunspec.attach(&self.supervisor, &line.devices, &started.held());
                 *running = line.clone();
             }
         }
@@ -165,8 +172,8 @@ impl Parts {
     /// Describes the twins of these devices, and makes their specs. A twin that cannot be described is left out,
     /// loudly.
     async fn describe(&mut self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
-        let described = describe(&self.store, &self.submissions, devices).await;
-        let mut specs = Vec::with_capacity(devices.len());
+        let (devices, mut specs) = self.sunspec.resolve(devices);
+        let described = describe(&self.store, &self.submissions, &devices).await;
         for (device, described) in devices.iter().zip(described) {
             let key = format!("twin {}", device.twin);
             match described {
@@ -194,6 +201,7 @@ impl Parts {
 
     /// Stops all lines at once; then nothing more comes from the assets.
     pub async fn stop_lines(&mut self) {
+        self.sunspec.stop().await;
         self.running_lines.values().for_each(|(_, line)| line.unit.signal());
         let names: Vec<Arc<str>> = self.running_lines.keys().cloned().collect();
         let deadline = tokio::time::Instant::now() + times::LINE;

@@ -92,7 +92,7 @@ impl<P: Polled> Agenda<P> {
             Ok(answer) => {
                 let offset = job.answered(timing.sent, timing.ended);
                 if let Some(of) = job.batches.get(batch)
-                    && !matches!(job.kind, Kind::Probe | Kind::Identity)
+                    && !matches!(job.kind, Kind::Probe | Kind::Identity | Kind::Raw { .. })
                 {
                     device.spec.decode(of, answer, offset, &mut job.entries);
                 }
@@ -124,7 +124,7 @@ impl<P: Polled> Agenda<P> {
                     *last = Some(Last { timing, result });
                 }
             }
-            Kind::Identity => job.answers.extend(result.ok()),
+            Kind::Identity | Kind::Raw { .. } => job.answers.extend(result.ok()),
             _ => {
                 if let Some(batch) = job.batches.get(batch) {
                     device.other = Some((Work::Read(batch.clone()), Last { timing, result }));
@@ -185,6 +185,7 @@ impl<P: Polled> Agenda<P> {
                 self.out.extend(submission);
             }
             Kind::Identity => self.identified(job),
+            Kind::Raw { raw } => self.finish_raw(raw, &mut job),
             Kind::Read { read, group } => self.finish_read(read, group, job, now),
             Kind::ReadBack { command, group, until, otherwise } => {
                 self.finish_read_back(command, group, until, otherwise, job, now);

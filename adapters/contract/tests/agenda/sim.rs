@@ -113,6 +113,14 @@ impl Polled for Unit {
         Some(format!("serial {answers:?}").into())
     }
 
+    fn raw(&self, request: &[u8]) -> Option<Vec<u16>> {
+        (!request.is_empty()).then(|| request.iter().map(|byte| u16::from(*byte)).collect())
+    }
+
+    fn raw_answer(&self, answer: &i64) -> Vec<u8> {
+        answer.to_be_bytes().to_vec()
+    }
+
     fn place(&self, point: Option<u16>) -> String {
         format!("{point:?}")
     }

@@ -23,6 +23,9 @@ impl PointCodec {
         if !self.address.table.is_writable() {
             return Err(EncodeError::ReadOnly(self.address));
         }
+        if let Ready::Powered(_) = self.ready {
+            return Err(EncodeError::Power(self.address));
+        }
         self.expected(value)?;
         let number = self.address.number;
         if let (Ready::Bool, Value::Bool(on)) = (self.ready, value) {
@@ -76,6 +79,7 @@ impl PointCodec {
                 let written = calendar::write(layout, zone, self.order, *at);
                 return written.ok_or(EncodeError::Range(self.address));
             }
+            (Ready::Powered(_), _) => return Err(EncodeError::Power(self.address)),
             _ => return Err(EncodeError::Type),
         };
         self.order.write(number, &mut wire);

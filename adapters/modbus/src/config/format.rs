@@ -38,6 +38,7 @@ pub(super) fn format(
         kind,
         order,
         scale,
+        scale_at: None,
         not_a_value: keys.not_a_value.iter().flatten().map(masked).collect(),
         partial: keys.partial.map_or(PartialWrite::Refused, Into::into),
         multiple: keys.multiple == Some(true),
