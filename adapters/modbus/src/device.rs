@@ -13,14 +13,8 @@ use crate::{PointCodec, Request, Response, Write, decode_reply};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Device {
     pub(crate) spec: DeviceSpec,
-    pub(crate) frames: Frames,
-}
-
-/// How its bytes are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Frames {
-    Tcp,
-    Rtu,
+    /// Its frames carry a number by which an answer is known.
+    pub(crate) numbered: bool,
 }
 
 impl Device {
@@ -202,7 +196,7 @@ impl Polled for Device {
     }
 
     fn risks(&self, point: u16) -> Vec<String> {
-        let Some((at, _)) = self.at(point).filter(|_| self.frames == Frames::Rtu) else {
+        let Some((at, _)) = self.at(point).filter(|_| !self.numbered) else {
             return Vec::new();
         };
         let limits = &self.spec.limits;

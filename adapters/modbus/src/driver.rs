@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use twin::Boottime;
 
 use crate::Master;
-use crate::device::{Device, Frames};
+use crate::device::Device;
 use crate::open::{OpenError, Opened, Opening, master, open};
 use crate::sequence::{Next, Sequence};
 use crate::slot::Slot;
@@ -170,12 +170,9 @@ impl Driver {
     }
 
     fn configure(&mut self, now: i64) {
-        let frames = match self.spec.transport {
-            Transport::Tcp { .. } => Frames::Tcp,
-            Transport::RtuOverTcp { .. } | Transport::Serial(_) => Frames::Rtu,
-        };
+        let numbered = self.spec.transport.serial_framing().is_none();
         let specs = self.devices.borrow_and_update().clone();
-        let device = |spec: &DeviceSpec| Device { spec: spec.clone(), frames };
+        let device = |spec: &DeviceSpec| Device { spec: spec.clone(), numbered };
         self.agenda.configure(specs.iter().map(device).collect(), now);
     }
 
@@ -217,7 +214,7 @@ impl Driver {
     /// Starts something on a connection that is ready; `false` where there is nothing to start.
     async fn start(&mut self, at: usize, now: i64) -> io::Result<bool> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(false) };
-        if matches!(slot.master, Master::Rtu(_)) {
+        if matches!(slot.master, Master::Serial(_)) {
             slot.drain(now).await?;
             if slot.ready_at().is_none_or(|ready| ready > now) {
                 return Ok(true);
@@ -270,7 +267,9 @@ impl Driver {
     fn open(&mut self, now: i64) {
         let due = || self.agenda.wake().is_some_and(|wake| wake <= now);
         let most = match &self.spec.transport {
-            Transport::Tcp { .. } => usize::from(self.spec.timing.max_connections.max(1)),
+            Transport::Tcp { .. } | Transport::Tls(_) => {
+                usize::from(self.spec.timing.max_connections.max(1))
+            }
             _ => 1,
         };
         let wanted = match self.retry {

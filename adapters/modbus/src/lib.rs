@@ -1,6 +1,6 @@
-//! Modbus TCP and RTU.
+//! Modbus TCP (also with TLS and over UDP), RTU and ASCII (also over TCP).
 //!
-//! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`RtuMaster`]
+//! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`SerialMaster`]
 //! (who takes which answer for which request; bytes and boottime in microseconds are arguments), [`PointCodec`] (one
 //! object that reads and writes a point), [`batch`] (few requests for many points), [`spec`] (lines and devices as
 //! plain data). [`config`] makes specs of TOML sections. Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
@@ -8,6 +8,7 @@
 //! [`run`] is the task that touches the world: it drives one line by the agenda that all polled protocols share.
 
 mod address;
+mod ascii_frame;
 pub mod batch;
 mod calendar;
 pub mod codec;
@@ -23,15 +24,18 @@ mod order;
 pub mod pdu;
 mod port;
 mod reply;
-pub mod rtu;
 mod rtu_frame;
 mod scale;
 mod sequence;
+mod serial_frame;
 mod serial_line;
+pub mod serial_master;
 mod slot;
 pub mod spec;
 pub mod tcp;
 mod tcp_line;
+mod tls_line;
+mod udp_line;
 mod write;
 
 pub use address::{Address, AddressError, Table};
@@ -50,7 +54,8 @@ pub use pdu::{
 };
 pub use port::identity;
 pub use reply::{decode_reply, fail_reply};
-pub use rtu::{RtuMaster, RtuTimes};
 pub use scale::{Decimal, DecimalError, Scale};
+pub use serial_frame::SerialFraming;
+pub use serial_master::{SerialMaster, SerialTimes};
 pub use tcp::TcpMaster;
 pub use write::{Modify, Write};

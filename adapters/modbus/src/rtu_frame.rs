@@ -3,22 +3,10 @@
 use crc::{CRC_16_MODBUS, Crc, Table};
 
 use crate::pdu::MAX_PDU;
-use crate::{AnswerError, Request, Response};
+use crate::serial_frame::Found;
+use crate::{AnswerError, Request};
 
 const CRC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_MODBUS);
-
-/// What was found among the bytes that were heard.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// The awaited answer, or the unit's refusal.
-    Answer(Result<Response, AnswerError>),
-    /// The own request, which ends here.
-    Echo(usize),
-    /// All that the answer should be, but for its checksum, and nothing else.
-    Damaged,
-    /// Not yet what is awaited; a sound frame of this unit was among it.
-    Nothing(Option<u8>),
-}
 
 /// A request as it travels on a serial line.
 pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
@@ -28,14 +16,6 @@ pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
     let sum = CRC.checksum(&frame);
     frame.extend_from_slice(&sum.to_le_bytes());
     frame
-}
-
-/// Whether an echo of this request can be told from its answer: single writes are answered by their own copy.
-pub(crate) fn tells_echo(request: &Request) -> bool {
-    !matches!(
-        request,
-        Request::WriteCoil { .. } | Request::WriteRegister { .. } | Request::MaskRegister { .. }
-    )
 }
 
 /// Looks for the answer to `request`; `own` is the request's frame where it must be taken off when heard.

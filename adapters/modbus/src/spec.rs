@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twin::TwinId;
 
-use crate::{PointCodec, Table, pdu};
+use crate::{PointCodec, SerialFraming, Table, pdu};
 
 /// One line: a serial bus or a TCP connection, with everything that is reached over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +27,61 @@ pub enum Transport {
         /// Port, usually 502.
         port: u16,
     },
+    /// Modbus TCP inside TLS ("Modbus/TCP Security").
+    Tls(TlsSpec),
+    /// The frames of Modbus TCP, one to a datagram.
+    Udp {
+        /// Host name or address.
+        host: Arc<str>,
+        /// Port, usually 502.
+        port: u16,
+    },
     /// Serial frames over a TCP connection, as transparent device servers carry them.
-    RtuOverTcp {
+    SerialOverTcp {
         /// Host name or address.
         host: Arc<str>,
         /// Port.
         port: u16,
+        /// How the frames look.
+        framing: SerialFraming,
     },
     /// A serial line.
     Serial(SerialSpec),
+}
+
+impl Transport {
+    /// The framing where frames have no transaction id.
+    #[must_use]
+    pub fn serial_framing(&self) -> Option<SerialFraming> {
+        match self {
+            Self::Tcp { .. } | Self::Tls(_) | Self::Udp { .. } => None,
+            Self::SerialOverTcp { framing, .. } => Some(*framing),
+            Self::Serial(serial) => Some(serial.framing),
+        }
+    }
+
+    /// Host and port, where it goes over a network.
+    #[must_use]
+    pub fn host(&self) -> Option<(&Arc<str>, u16)> {
+        match self {
+            Self::Tcp { host, port }
+            | Self::Udp { host, port }
+            | Self::SerialOverTcp { host, port, .. }
+            | Self::Tls(TlsSpec { host, port, .. }) => Some((host, *port)),
+            Self::Serial(_) => None,
+        }
+    }
+}
+
+/// Modbus TCP inside TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSpec {
+    /// Host name or address.
+    pub host: Arc<str>,
+    /// Port, usually 802.
+    pub port: u16,
+    /// Whom we trust and who we are.
+    pub settings: tls::ClientSettings,
 }
 
 /// A serial line.
@@ -43,8 +89,12 @@ pub enum Transport {
 pub struct SerialSpec {
     /// Which port.
     pub port: SerialPort,
+    /// How frames look on it.
+    pub framing: SerialFraming,
     /// Bits per second.
     pub baud: u32,
+    /// Data bits, 7 or 8; 8 unless frames are ASCII.
+    pub data_bits: u8,
     /// The parity bit.
     pub parity: Parity,
     /// Stop bits, 1 or 2.
@@ -56,10 +106,10 @@ pub struct SerialSpec {
 }
 
 impl SerialSpec {
-    /// Bits that one character takes on the line: start, eight data, parity, stop.
+    /// Bits that one character takes on the line: start, data, parity, stop.
     #[must_use]
     pub fn bits_per_character(&self) -> u8 {
-        1 + 8 + u8::from(self.parity != Parity::None) + self.stop_bits
+        1 + self.data_bits + u8::from(self.parity != Parity::None) + self.stop_bits
     }
 }
 

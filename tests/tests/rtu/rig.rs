@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use adapter::{Context, Devices, LineHandle};
+use adapter::{Context, Devices, LineHandle, LineStatus};
 use adapter_modbus::spec::{
     DeviceSpec, GroupSpec, Limits, LineSpec, Parity, PointSpec, SerialPort, SerialSpec, Timing,
     Transport, When, WriteSpec,
 };
-use adapter_modbus::{Address, Format, Int, Kind, PointCodec, Table};
+use adapter_modbus::{Address, Format, Int, Kind, PointCodec, SerialFraming, Table};
 use base::{Clock, Scope};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use twin::{
     Accepted, CommandId, CommandOrder, Deadline, Entry, Input, Order, Seq, Step, Submission, Value,
     What,
@@ -38,18 +38,24 @@ pub(crate) enum Said {
 
 impl Rig {
     pub(crate) fn start(scope: &Scope, port: &Path) -> Self {
-        let (sender, submissions) = mpsc::channel(1024);
-        let context = Context::new(sender, Clock::system(), scope.stop().clone());
-        let (handle, devices, end) = adapter::line("bus", &context);
         let serial = SerialSpec {
             port: SerialPort::Path(port.display().to_string().into()),
+            framing: SerialFraming::Rtu,
             baud: 19_200,
+            data_bits: 8,
             parity: Parity::None,
             stop_bits: 1,
             rs485: None,
             echo: false,
         };
-        let transport = Transport::Serial(serial);
+        Self::reached(scope, Transport::Serial(serial))
+    }
+
+    /// A line that is reached in any way.
+    pub(crate) fn reached(scope: &Scope, transport: Transport) -> Self {
+        let (sender, submissions) = mpsc::channel(1024);
+        let context = Context::new(sender, Clock::system(), scope.stop().clone());
+        let (handle, devices, end) = adapter::line("bus", &context);
         let spec = LineSpec { id: "bus".into(), transport, timing: Timing::default() };
         let running = adapter_modbus::run(spec, context.clone(), end);
         scope.spawn("line", async move {
@@ -82,6 +88,11 @@ impl Rig {
                 _ => {}
             }
         }
+    }
+
+    /// How the line is.
+    pub(crate) fn status(&self) -> watch::Receiver<LineStatus> {
+        self.handle.status().clone()
     }
 
     /// The next step of a command.

@@ -12,7 +12,7 @@ use twin::{Acquisition, Declaration, Revised, TwinId};
 use super::line::{SerialKeys, TransportKeys};
 use super::point::{Notation, PointKeys, codec};
 use crate::spec::{DeviceSpec, GroupSpec, Hole, Limits, PointSpec, When, WriteSpec};
-use crate::{Address, MAX_READ_BITS, MAX_READ_REGISTERS, PointCodec};
+use crate::{Address, MAX_READ_BITS, MAX_READ_REGISTERS, PointCodec, SerialFraming};
 
 /// How long a device may take before its answer begins, where nobody says it.
 const TIMEOUT: Duration = Duration::seconds(1);
@@ -25,7 +25,7 @@ pub struct DeviceKeys {
     /// Or how it is reached, where the line needs no section of its own.
     #[serde(flatten)]
     pub transport: TransportKeys,
-    /// The unit id; 1 if absent on Modbus TCP.
+    /// The unit id; 1 if absent on Modbus TCP and UDP.
     pub unit: Option<u8>,
     /// Many devices alike, "1-32" or "1-8,20": `id` then holds `{unit}`.
     pub units: Option<String>,
@@ -49,13 +49,16 @@ pub struct DeviceKeys {
     pub identity: Option<Vec<String>>,
 }
 
-over!(SerialKeys: baud, parity, stop_bits, rs485, echo);
+over!(SerialKeys: framing, data_bits, baud, parity, stop_bits, rs485, echo);
 
 impl Over for TransportKeys {
     fn over(self, below: &Self) -> Self {
         Self {
             tcp: self.tcp.or_else(|| below.tcp.clone()),
+            tls: self.tls.or_else(|| below.tls.clone()),
+            udp: self.udp.or_else(|| below.udp.clone()),
             rtu_over_tcp: self.rtu_over_tcp.or_else(|| below.rtu_over_tcp.clone()),
+            ascii_over_tcp: self.ascii_over_tcp.or_else(|| below.ascii_over_tcp.clone()),
             serial: self.serial.or_else(|| below.serial.clone()),
             usb: self.usb.or_else(|| below.usb.clone()),
             usb_serial: self.usb_serial.or_else(|| below.usb_serial.clone()),
@@ -291,10 +294,15 @@ impl Device {
 /// The name of a line that a device file names by its transport.
 #[must_use]
 pub fn implied_name(transport: &crate::spec::Transport) -> Arc<str> {
-    use crate::spec::{SerialPort, Transport};
+    use crate::spec::{SerialPort, TlsSpec, Transport};
     match transport {
         Transport::Tcp { host, port } => format!("tcp:{host}:{port}").into(),
-        Transport::RtuOverTcp { host, port } => format!("rtu-over-tcp:{host}:{port}").into(),
+        Transport::Tls(TlsSpec { host, port, .. }) => format!("tls:{host}:{port}").into(),
+        Transport::Udp { host, port } => format!("udp:{host}:{port}").into(),
+        Transport::SerialOverTcp { host, port, framing } => {
+            let framing = if *framing == SerialFraming::Rtu { "rtu" } else { "ascii" };
+            format!("{framing}-over-tcp:{host}:{port}").into()
+        }
         Transport::Serial(serial) => match &serial.port {
             SerialPort::Path(path) => format!("serial:{path}").into(),
             SerialPort::Usb { vendor, product, serial, port } => {

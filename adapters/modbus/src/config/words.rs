@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::spec::Parity;
-use crate::{Characters, PartialWrite, TimeField};
+use crate::{Characters, PartialWrite, SerialFraming, TimeField};
 
 /// What a value is on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -101,6 +101,15 @@ pub enum PartialWord {
     Mask,
 }
 
+/// How frames look on a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum FramingWord {
+    Rtu,
+    Ascii,
+}
+
 /// The parity bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -143,6 +152,15 @@ impl From<PartialWord> for PartialWrite {
             PartialWord::Refused => Self::Refused,
             PartialWord::ReadModifyWrite => Self::ReadModifyWrite,
             PartialWord::Mask => Self::Mask,
+        }
+    }
+}
+
+impl From<FramingWord> for SerialFraming {
+    fn from(word: FramingWord) -> Self {
+        match word {
+            FramingWord::Rtu => Self::Rtu,
+            FramingWord::Ascii => Self::Ascii,
         }
     }
 }
