@@ -13,6 +13,7 @@ The plan names the lines, the units on them and their points:
 joins it to the path with `.far` that the plant opens); `udp` is a port for datagrams. `"framing": "rtu"` or
 `"ascii"` says how frames look where that is not "rtu" on a pty and Modbus TCP elsewhere, and
 `"tls": {"certificate": FILE, "key": FILE, "ca": FILE}` wraps `tcp` into TLS that asks for a certificate.
+`"identity": {"0": "vendor", ..., "128": "serial number"}` is what every unit of the plant says by function 43/14.
 A unit that is not listed is `silent`, or
 answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`, and
 `"refuse": {"at": 190, "code": 3}`: whatever touches that register or bit is answered by that exception.
@@ -31,7 +32,7 @@ A point lies in the holding and the input registers alike, high word first unles
 Coils and discrete inputs 0..63: coils hold what was written, a discrete input is a bit of `served`.
 
 Every request becomes one line of the log, with the time at which the answer was made
-(CLOCK_MONOTONIC, s); on a serial line every arrival and every departure of bytes is logged as well.
+(CLOCK_MONOTONIC, s); a TCP line logs {"connected": BOOL} when one comes and goes; on a serial line every arrival and every departure of bytes is logged as well.
 When all lines are served it prints one JSON line {"ready": {NAME: PORT or PATH}}. Ends on SIGTERM.
 """
 import asyncio
@@ -47,6 +48,7 @@ import time
 
 from pymodbus import FramerType, pymodbus_apply_logging_config
 from pymodbus.constants import ExcCodes
+from pymodbus.pdu.device import ModbusControlBlock
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer, ModbusUdpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -190,7 +192,9 @@ def serve(line, devices, log, ready, joined):
         context.load_verify_locations(line["tls"]["ca"])
         context.verify_mode = ssl.CERT_REQUIRED
         return ModbusTlsServer(devices, framer=framer, address=address, sslctx=context)
-    return ModbusTcpServer(devices, framer=framer, address=address)
+    def connected(now):
+        log({"t": round(time.monotonic(), 6), "line": line["name"], "connected": now})
+    return ModbusTcpServer(devices, framer=framer, address=address, trace_connect=connected)
 
 
 async def main():
@@ -208,6 +212,8 @@ async def main():
     for line in plan["lines"]:
         name = line["name"]
         units = [Unit(name, unit, log) for unit in line["units"]]
+        for number, text in line.get("identity", {}).items():
+            ModbusControlBlock().Identity[int(number)] = text
         server = serve(line, [unit.device for unit in units], log, ready, joined)
         known[id(server)] = ({unit.number for unit in units}, line.get("missing", "silent"))
         await server.serve_forever(background=True)

@@ -17,6 +17,6 @@ pub use line::{
 };
 pub use point::{Notation, PointKeys, codec};
 pub use words::{
-    CharactersWord, FieldWord, FramingWord, LayoutWord, PackingWord, PadWord, ParityWord,
-    PartialWord, TypeWord,
+    CharactersInWord, CharactersWord, ExtentWord, FieldWord, FramingWord, LayoutWord, PackingWord,
+    PadWord, ParityWord, PartialWord, TypeWord,
 };

@@ -359,11 +359,15 @@ impl Driver {
     }
 
     fn close_idle(&mut self, now: i64) {
-        let limit = self.spec.timing.idle_close;
-        if limit <= 0 || self.slots.is_empty() {
+        let timing = &self.spec.timing;
+        let due = self.agenda.wake().is_some_and(|wake| wake <= now);
+        let limit = if timing.close_after_poll && !due { 0 } else { timing.idle_close };
+        if (limit <= 0 && !timing.close_after_poll) || due || self.slots.is_empty() {
             return;
         }
-        self.slots.retain(|slot| !slot.idle() || now < slot.used.saturating_add(limit));
+        // One that was just opened still has to be used.
+        let spare = |slot: &Slot| slot.idle() && (limit > 0 || slot.used > slot.opened);
+        self.slots.retain(|slot| !spare(slot) || now < slot.used.saturating_add(limit));
         if self.slots.is_empty() {
             self.shown.state(LineState::Idle, now);
         }

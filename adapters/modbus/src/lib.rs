@@ -18,6 +18,8 @@ mod driver;
 mod exchange;
 mod format;
 mod format_words;
+mod identification;
+mod identity;
 mod master;
 mod open;
 mod order;
@@ -44,13 +46,14 @@ pub use codec::{CodecError, EncodeError, PointCodec};
 pub use driver::run;
 pub use exchange::{Completed, Counters, Desync, Exchange, Failure, StartError};
 pub use format::{
-    Characters, Format, Int, Kind, PartialWrite, TimeField, TimeLayout, TimeUnit, Whole,
+    Characters, Format, Int, Kind, PartialWrite, TextPlace, TimeField, TimeLayout, TimeUnit, Whole,
 };
+pub use identification::{Extent, Identification};
 pub use master::Master;
 pub use order::{Order, OrderError};
 pub use pdu::{
-    AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_WRITE_BITS, MAX_WRITE_REGISTERS,
-    Request, RequestError, Response, Shape,
+    AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_READ_WRITE_REGISTERS,
+    MAX_WRITE_BITS, MAX_WRITE_REGISTERS, Request, RequestError, Response, Shape,
 };
 pub use port::identity;
 pub use reply::{decode_reply, fail_reply};

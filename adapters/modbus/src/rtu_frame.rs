@@ -2,6 +2,7 @@
 
 use crc::{CRC_16_MODBUS, Crc, Table};
 
+use crate::identification::{self, Identification};
 use crate::pdu::MAX_PDU;
 use crate::serial_frame::Found;
 use crate::{AnswerError, Request};
@@ -47,9 +48,10 @@ pub(crate) fn find(heard: &[u8], unit: u8, request: &Request, own: Option<&[u8]>
 /// The frame that these bytes begin with: its length by its function, its checksum right.
 fn sound(bytes: &[u8]) -> Option<&[u8]> {
     let length = match (bytes.get(1)?, bytes.get(2)?) {
-        (1..=4, count) => usize::from(*count) + 5,
+        (1..=4 | 23, count) => usize::from(*count) + 5,
         (5 | 6 | 15 | 16, _) => 8,
         (22, _) => 10,
+        (43, &identification::MEI) => Identification::frame_length(bytes)?,
         (0x80.., _) => 5,
         _ => return None,
     };
@@ -59,9 +61,10 @@ fn sound(bytes: &[u8]) -> Option<&[u8]> {
 
 fn damaged(heard: &[u8], unit: u8, request: &Request) -> bool {
     let shape = request.shape();
+    let counted = matches!(request, Request::Read { .. } | Request::ReadWrite { .. });
     let count = shape.length.checked_sub(2).and_then(|n| u8::try_from(n).ok());
     heard.len() == shape.length + 3
         && heard.first() == Some(&unit)
         && heard.get(1) == Some(&shape.function)
-        && (request.is_write() || heard.get(2) == count.as_ref())
+        && (!counted || heard.get(2) == count.as_ref())
 }

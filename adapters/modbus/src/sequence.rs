@@ -8,7 +8,7 @@ use twin::{Cause, Quality};
 use crate::batch::{self, Batch};
 use crate::device::Device;
 use crate::write::{Modify, Write};
-use crate::{Exception, Exchange, Failure, Request, Response, Shape};
+use crate::{Exception, Exchange, Failure, Identification, Request, Response, Shape};
 
 /// A task and where it stands.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ enum Then {
     End,
     /// This one: the first one only settles what the unit still owes after a timeout.
     Read(Request),
+    /// The rest of what the device says of itself, where it does not fit into one answer.
+    Gather(Identification),
     /// The write that the answer leads to.
     Modify(Modify),
     /// Both requests of this: the first one only settles what the unit still owes.
@@ -51,6 +53,9 @@ impl Sequence {
         let (request, then) = match task.work {
             Work::Read(batch) => match prelude(device, &batch, owed) {
                 Some(first) => (first, Then::Read(batch.request)),
+                None if matches!(batch.request, Request::Identify { .. }) => {
+                    (batch.request, Then::Gather(Identification::default()))
+                }
                 None => (batch.request, Then::End),
             },
             Work::Write(Write::Request(request)) => (request, Then::End),
@@ -83,6 +88,20 @@ impl Sequence {
             (Then::Read(request), Ok(_) | Err(Failure::Exception(_))) => {
                 again(request, Then::End, None)
             }
+            (Then::Gather(mut said), Ok(Response::Identification(further))) => {
+                match (said.extend(further), said.next, &self.request) {
+                    (true, Some(object), Request::Identify { extent, .. }) => {
+                        let request = Request::Identify { extent: *extent, object };
+                        again(request, Then::Gather(said), Some(first))
+                    }
+                    _ => over(Ok(Response::Identification(said))),
+                }
+            }
+            // What it has said it has said.
+            (Then::Gather(said), Err(Failure::Exception(_))) if !said.objects.is_empty() => {
+                over(Ok(Response::Identification(said)))
+            }
+            (Then::Gather(_), result) => over(result.map_err(failed)),
             (Then::Read(_), Err(failure)) => over(Err(failed(failure))),
             (Then::Modify(modify), Ok(answer)) => match modify.write(&answer) {
                 Some(request) => again(request, Then::End, Some(first)),
@@ -181,6 +200,10 @@ mod tests {
             groups: Vec::new(),
             points: codecs.into_iter().zip(0..).map(point).collect(),
             identity: Vec::new(),
+            identification: None,
+            nameplate: twin::Nameplate::default(),
+            retries: 1,
+            busy: (3, 200_000),
         };
         Device { spec, numbered: false }
     }

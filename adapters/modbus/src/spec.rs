@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use twin::TwinId;
+use twin::{Nameplate, TwinId};
 
-use crate::{PointCodec, SerialFraming, Table, pdu};
+use crate::{Extent, PointCodec, SerialFraming, Table, pdu};
 
 /// One line: a serial bus or a TCP connection, with everything that is reached over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +169,8 @@ pub struct Timing {
     pub max_in_flight: u16,
     /// TCP connections at once to the host.
     pub max_connections: u16,
+    /// A connection is closed as soon as nothing is due, so that others can have it.
+    pub close_after_poll: bool,
     /// After a broadcast, until every unit has carried it out.
     pub turnaround: i64,
     /// Silence between frames on a serial line; 0 = 3.5 characters (1.75 ms above 19200 baud).
@@ -184,6 +186,7 @@ impl Default for Timing {
             idle_close: 0,
             max_in_flight: 1,
             max_connections: 1,
+            close_after_poll: false,
             turnaround: 100_000,
             silence: 0,
         }
@@ -211,6 +214,23 @@ pub struct DeviceSpec {
     pub points: Arc<[PointSpec]>,
     /// Where it says which asset it is, joined by spaces; empty where it does not.
     pub identity: Vec<PointCodec>,
+    /// How it is asked what it is by function 43/14; `None`: not at all.
+    pub identification: Option<IdentificationSpec>,
+    /// What should be on its plate.
+    pub nameplate: Nameplate,
+    /// How often what brought no answer is asked again.
+    pub retries: u8,
+    /// How often it may ask for patience, and how long it is given the first time, in microseconds.
+    pub busy: (u8, i64),
+}
+
+/// How a device is asked what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentificationSpec {
+    /// How much it is to say.
+    pub extent: Extent,
+    /// The object that is its serial number, where it has one.
+    pub serial: Option<u8>,
 }
 
 /// Points that are read together: one completed acquisition is one change.
@@ -264,6 +284,10 @@ pub struct Limits {
     pub gap_bits: u16,
     /// Items that must never be part of a request unless a point stands on them.
     pub holes: Vec<Hole>,
+    /// Each point has a request of its own.
+    pub alone: bool,
+    /// Requests for coils begin at coil 0.
+    pub coils_from_zero: bool,
 }
 
 impl Default for Limits {
@@ -274,6 +298,8 @@ impl Default for Limits {
             gap_registers: 16,
             gap_bits: 128,
             holes: Vec::new(),
+            alone: false,
+            coils_from_zero: false,
         }
     }
 }

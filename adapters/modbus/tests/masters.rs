@@ -4,8 +4,8 @@
 
 use adapter_modbus::spec::{Parity, SerialPort, SerialSpec, Timing};
 use adapter_modbus::{
-    Completed, Exception, Exchange, Failure, Request, Response, SerialFraming, SerialMaster,
-    SerialTimes, StartError, Table, TcpMaster,
+    Completed, Exception, Exchange, Extent, Failure, Request, Response, SerialFraming,
+    SerialMaster, SerialTimes, StartError, Table, TcpMaster,
 };
 
 const TIMES: SerialTimes =
@@ -49,6 +49,27 @@ fn serial(baud: u32, parity: Parity) -> SerialTimes {
         echo: false,
     };
     SerialTimes::serial(&spec, &Timing::default())
+}
+
+/// A frame whose length nobody knows before: KBR multicomp F144, manual 25359_EDEBDA0279-2320-1_EN, page 63.
+#[test]
+fn an_identification_comes_in_pieces_of_any_size() {
+    let request = Request::Identify { extent: Extent::Basic, object: 0 };
+    let answer = hex(
+        "01 2B 0E 01 01 00 00 03 00 08 4B 42 52 20 47 6D 62 48 01 12 6D 75 6C 74 69 63 6F 6D 70 20 46 31 \
+        34 34 2D 33 20 20 02 09 20 32 2E 30 30 72 30 31 36 CD DB",
+    );
+    for size in 1..answer.len() {
+        let (mut master, out) = sent(1, request.clone(), false);
+        assert_eq!(out, hex("01 2B 0E 01 00 70 77"));
+        let mut done = Vec::new();
+        for (now, piece) in (10_000..).step_by(500).zip(answer.chunks(size)) {
+            assert!(done.is_empty(), "not before it is whole");
+            master.received(now, piece, &mut done);
+        }
+        let Ok(Response::Identification(said)) = only(done) else { panic!("in pieces of {size}") };
+        assert_eq!(said.objects.len(), 3);
+    }
 }
 
 /// Whole frames, checksums included, of the textbook device 17: the requests as in the tests of node-modbus/stream,

@@ -6,12 +6,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use adapter::LineState;
-use adapter_modbus::SerialFraming;
-use adapter_modbus::spec::{Parity, SerialPort, SerialSpec, TlsSpec, Transport};
+use adapter_modbus::spec::{
+    IdentificationSpec, Parity, SerialPort, SerialSpec, TlsSpec, Transport,
+};
+use adapter_modbus::{
+    Address, Extent, Format, Int, Kind, PartialWrite, PointCodec, SerialFraming, Table, Whole,
+};
 use base::{CancellationToken, Scope};
 use serde_json::{Value as Json, json};
 use tests::lab::{Lab, Plant};
 use tls::{ClientSettings, Identity};
+use twin::{Step, Value};
 
 use crate::bus::UNITS;
 use crate::peers::{DEAD, TIMEOUT, judge, points, read, write};
@@ -158,4 +163,57 @@ async fn tls_says_what_is_wrong_with_the_certificates() {
         assert!(cause.contains(words), "{cause}");
         scope.join().await;
     }
+}
+
+#[tokio::test]
+async fn a_device_says_what_it_is_and_is_written_in_other_ways() {
+    let lab = Lab::new();
+    let long = "x".repeat(200);
+    let identity = json!({
+        "0": "ACME", "1": "P-100", "2": "1.7", "128": "SN-4711", "129": long, "130": "the last one"
+    });
+    let path = lab.path("bus");
+    let _plant = plant(&lab, json!({ "pty": path, "identity": identity }));
+    let scope = Scope::new("test", &CancellationToken::new()).0;
+    let mut rig = Rig::start(&scope, &path);
+    let format = |kind| Format { read_write: true, ..Format::new(kind) };
+    let codec = |number, format| PointCodec::new(Address::new(Table::Holding, number), format);
+    let bit = Kind::Bit { of: Whole::Bits16, bit: 3 };
+    let mask = Format { partial: PartialWrite::Mask, ..Format::new(bit) };
+    let points = [
+        codec(110, format(Kind::Int(Int::U32))).unwrap(),
+        codec(112, mask).unwrap(),
+        codec(112, Format::new(Kind::Int(Int::U16))).unwrap(),
+    ];
+    let mut spec = device(1, Duration::from_millis(100), TIMEOUT, &points);
+    spec.identification = Some(IdentificationSpec { extent: Extent::Extended, serial: Some(128) });
+    spec.nameplate.serial = Some("SN-4712".into());
+    rig.devices.configure(vec![spec]);
+    let binding = rig.bound().await;
+    assert_eq!(binding.asset.as_deref(), Some("SN-4711"));
+    let cause = binding.cause.unwrap();
+    assert!(cause.contains("should be \"SN-4712\" and is \"SN-4711\""), "{cause}");
+    let remarks = rig.remarks(1).await.join("\n");
+    for part in
+        ["vendor \"ACME\"", "revision \"1.7\"", "object 130 \"the last one\"", "another asset"]
+    {
+        assert!(remarks.contains(part), "no {part} in {remarks}");
+    }
+    // Registers 110 to 112 are nobody's but ours.
+    for (id, index, value) in [
+        (1, 2, Value::Unsigned(0x00F1)),
+        (2, 1, Value::Bool(true)),
+        (3, 0, Value::Unsigned(0x0001_0203)),
+    ] {
+        rig.order(id, 1, index, value.clone()).await;
+        assert_eq!(rig.step().await, Step::Sent { expected: value.clone() });
+        assert_eq!(rig.step().await, Step::Acknowledged);
+        let back = rig.back(id).await;
+        assert_eq!(back.iter().find(|e| e.index == index).unwrap().value, Some(value));
+    }
+    let last = rig.values(1).await;
+    assert_eq!(last[2].value, Some(Value::Unsigned(0x00F9)), "only the one bit was set");
+    scope.join().await;
+    let asked: Vec<_> = lab.lines("plant.jsonl").iter().filter_map(|e| e["fc"].as_u64()).collect();
+    assert!(asked.contains(&22) && asked.contains(&23), "{asked:?}");
 }

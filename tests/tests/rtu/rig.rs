@@ -12,8 +12,8 @@ use adapter_modbus::{Address, Format, Int, Kind, PointCodec, SerialFraming, Tabl
 use base::{Clock, Scope};
 use tokio::sync::{mpsc, watch};
 use twin::{
-    Accepted, CommandId, CommandOrder, Deadline, Entry, Input, Order, Seq, Step, Submission, Value,
-    What,
+    Accepted, Binding, CommandId, CommandOrder, Deadline, Entry, Input, Order, Seq, Step,
+    Submission, Value, What,
 };
 
 /// A line of 19200 baud, which is what the peers are told.
@@ -34,6 +34,7 @@ pub(crate) enum Said {
         command: Option<CommandId>,
     },
     Step(Step),
+    Bound(Binding),
 }
 
 impl Rig {
@@ -85,6 +86,7 @@ impl Rig {
                     return Said::Read { unit, entries, command: reported.command };
                 }
                 What::Step { step, .. } => return Said::Step(step),
+                What::Binding(binding) => return Said::Bound(binding),
                 _ => {}
             }
         }
@@ -100,6 +102,44 @@ impl Rig {
         loop {
             if let Said::Step(step) = self.said().await {
                 return step;
+            }
+        }
+    }
+
+    /// How the next device is bound.
+    pub(crate) async fn bound(&mut self) -> Binding {
+        loop {
+            if let Said::Bound(binding) = self.said().await {
+                return binding;
+            }
+        }
+    }
+
+    /// What the line has to remark on a unit.
+    pub(crate) async fn remarks(&self, unit: u8) -> Vec<String> {
+        let twin = format!("unit-{unit}").parse().unwrap();
+        self.handle.inspect(twin, None).await.unwrap().remarks
+    }
+
+    /// What was read back for a command.
+    pub(crate) async fn back(&mut self, id: u64) -> Vec<Entry> {
+        loop {
+            let said = self.said().await;
+            if let Said::Read { entries, command: Some(command), .. } = said
+                && command == CommandId(id)
+            {
+                return entries.into_iter().map(|(entry, _)| entry).collect();
+            }
+        }
+    }
+
+    /// The next readings of a unit by its poll.
+    pub(crate) async fn values(&mut self, unit: u8) -> Vec<Entry> {
+        loop {
+            if let Said::Read { unit: of, entries, command: None } = self.said().await
+                && of == unit
+            {
+                return entries.into_iter().map(|(entry, _)| entry).collect();
             }
         }
     }
@@ -159,5 +199,9 @@ pub(crate) fn device(
         groups: vec![GroupSpec { index: 0, when: When::Every(micros(interval)) }],
         points: points.iter().zip(0..).map(spec).collect(),
         identity: Vec::new(),
+        identification: None,
+        nameplate: twin::Nameplate::default(),
+        retries: 1,
+        busy: (3, 200_000),
     }
 }

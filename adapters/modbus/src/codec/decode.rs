@@ -4,7 +4,7 @@ use twin::{Cause, Quality, Value};
 
 use super::{Field, PointCodec, Ready, mask};
 use crate::calendar;
-use crate::format::{Characters, Kind};
+use crate::format::{Characters, Kind, TextPlace};
 
 impl PointCodec {
     /// The value that stands in these bytes: exactly the point's registers as they travelled, or one byte 0 or 1.
@@ -88,8 +88,12 @@ impl PointCodec {
     }
 
     fn text(&self, wire: &[u8]) -> Option<Value> {
-        let Kind::Text { pad, characters, .. } = &self.format.kind else { return None };
-        let bytes = self.swapped(wire);
+        let Kind::Text { pad, characters, place, .. } = &self.format.kind else { return None };
+        let mut bytes = self.swapped(wire);
+        if *place != TextPlace::Both {
+            let skip = usize::from(*place == TextPlace::Low);
+            bytes = bytes.into_iter().skip(skip).step_by(2).collect();
+        }
         // A terminator ends the text whatever fills the rest.
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         let text = bytes.get(..end)?;
@@ -175,7 +179,12 @@ pub fn fuzz_one(data: &[u8]) {
         7 => Kind::Bcd32,
         8 => Kind::Bit { of: whole, bit: count },
         9 => Kind::Bits { of: whole, first: count % 32, last: count / 8 },
-        10 => Kind::Text { registers: u16::from(count), pad: scale, characters: Characters::Utf8 },
+        10 => Kind::Text {
+            registers: u16::from(count),
+            pad: scale,
+            characters: Characters::Utf8,
+            place: [TextPlace::Both, TextPlace::High, TextPlace::Low][usize::from(order % 3)],
+        },
         11 => Kind::Time { layout: TimeLayout::Unix64(TimeUnit::Seconds), zone },
         12 => Kind::Time { layout: TimeLayout::Iec870, zone },
         _ => {

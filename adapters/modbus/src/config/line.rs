@@ -108,6 +108,8 @@ pub struct TimingKeys {
     pub connect_timeout: Option<Duration>,
     /// A connection that was idle this long is closed; never if absent.
     pub idle_close: Option<Duration>,
+    /// A connection is closed as soon as nothing is due, so that other programs can have it.
+    pub close_after_poll: Option<bool>,
     /// Requests under way at once on one TCP connection; 1 if absent.
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<u16>,
@@ -148,6 +150,7 @@ pub fn line(
         idle_close: micros(said.idle_close, default.idle_close),
         max_in_flight: said.max_in_flight.unwrap_or(default.max_in_flight),
         max_connections: said.max_connections.unwrap_or(default.max_connections),
+        close_after_poll: said.close_after_poll == Some(true),
         turnaround: micros(said.turnaround, default.turnaround),
         silence: micros(said.silence, default.silence),
     };
@@ -165,6 +168,7 @@ fn misplaced(said: &TimingKeys, transport: &Transport, place: &Place, found: &mu
         ("connect_pause", said.connect_pause.is_some()),
         ("connect_timeout", said.connect_timeout.is_some()),
         ("idle_close", said.idle_close.is_some()),
+        ("close_after_poll", said.close_after_poll.is_some()),
         ("max_in_flight", said.max_in_flight.is_some()),
         ("max_connections", said.max_connections.is_some()),
     ];

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::spec::Parity;
-use crate::{Characters, PartialWrite, SerialFraming, TimeField};
+use crate::{Characters, Extent, PartialWrite, SerialFraming, TextPlace, TimeField};
 
 /// What a value is on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -91,6 +91,26 @@ pub enum CharactersWord {
     Latin1,
 }
 
+/// Which bytes of a register hold a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum CharactersInWord {
+    Both,
+    High,
+    Low,
+}
+
+/// How much a device is asked to say of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum ExtentWord {
+    Basic,
+    Regular,
+    Extended,
+}
+
 /// How a part of a register is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +162,26 @@ impl From<CharactersWord> for Characters {
         match word {
             CharactersWord::Utf8 => Self::Utf8,
             CharactersWord::Latin1 => Self::Latin1,
+        }
+    }
+}
+
+impl From<CharactersInWord> for TextPlace {
+    fn from(word: CharactersInWord) -> Self {
+        match word {
+            CharactersInWord::Both => Self::Both,
+            CharactersInWord::High => Self::High,
+            CharactersInWord::Low => Self::Low,
+        }
+    }
+}
+
+impl From<ExtentWord> for Extent {
+    fn from(word: ExtentWord) -> Self {
+        match word {
+            ExtentWord::Basic => Self::Basic,
+            ExtentWord::Regular => Self::Regular,
+            ExtentWord::Extended => Self::Extended,
         }
     }
 }
