@@ -5,7 +5,6 @@ use std::sync::Arc;
 use adapter::device::{self as common, Layer, Over};
 use adapter::profile::{Library, NotFound};
 use adapter_modbus::config as modbus;
-use adapter_modbus::spec::Transport;
 use adapter_modbus::sunspec::Map;
 use settings::{Diagnostic, KeyPath, Place, Source, has_errors, nearest};
 use twin::{Declaration, Description, TwinId};
@@ -69,7 +68,7 @@ fn devices(
         }
         None => (None, None),
     };
-    let serial = matches!(transport, Some(Transport::Serial(_) | Transport::RtuOverTcp { .. }));
+    let serial = transport.is_some_and(|transport| transport.serial_framing().is_some());
     let units = modbus::units(&keys, serial, &place, found);
     let many = keys.units.is_some();
     let mut drafts = Vec::with_capacity(units.len());

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::{Context, Devices};
+use adapter_modbus::SerialFraming;
 use adapter_modbus::spec::{DeviceSpec, LineSpec, SerialPort, Transport};
 
 use super::lines::{Facts, Lines};
@@ -93,10 +94,17 @@ impl Held {
 }
 
 fn facts(spec: &LineSpec, devices: &[DeviceSpec]) -> Facts {
-    let (protocol, target) = match &spec.transport {
-        Transport::Tcp { host, port } => ("modbus-tcp", format!("{host}:{port}")),
-        Transport::RtuOverTcp { host, port } => ("modbus-rtu-over-tcp", format!("{host}:{port}")),
-        Transport::Serial(serial) => {
+    let protocol = match (&spec.transport, spec.transport.serial_framing()) {
+        (Transport::Tls(_), _) => "modbus-tls",
+        (Transport::Udp { .. }, _) => "modbus-udp",
+        (Transport::Serial(_), Some(SerialFraming::Ascii)) => "modbus-ascii",
+        (Transport::Serial(_), _) => "modbus-rtu",
+        (_, Some(SerialFraming::Ascii)) => "modbus-ascii-over-tcp",
+        (_, Some(SerialFraming::Rtu)) => "modbus-rtu-over-tcp",
+        (_, None) => "modbus-tcp",
+    };
+    let target = match (spec.transport.host(), &spec.transport) {
+        (None, Transport::Serial(serial)) => {
             let port = match &serial.port {
                 SerialPort::Path(path) => path.to_string(),
                 SerialPort::Usb { vendor, product, serial, port } => {
@@ -106,8 +114,9 @@ fn facts(spec: &LineSpec, devices: &[DeviceSpec]) -> Facts {
                     })
                 }
             };
-            ("modbus-rtu", format!("{port}, {} Bd", serial.baud))
+            format!("{port}, {} Bd", serial.baud)
         }
+        (host, _) => host.map_or_else(String::new, |(host, port)| format!("{host}:{port}")),
     };
     let devices = devices.iter().map(|d| (d.twin.clone(), format!("unit {}", d.unit)));
     Facts { protocol, target, devices: devices.collect() }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use adapter::{BreakerState, Context, LineHandle, LineState, NotRead};
 use adapter_modbus::spec::{DeviceSpec, PointSpec};
 use adapter_modbus::sunspec::{BASES, Map, Step, Walk};
-use adapter_modbus::{Address, Characters, Format, Kind, PointCodec, Table};
+use adapter_modbus::{Address, Characters, Format, Kind, PointCodec, Table, TextPlace};
 use base::CancellationToken;
 use settings::Diagnostic;
 use twin::{Description, Reason, Revised, TwinId};
@@ -284,7 +284,12 @@ async fn walk(line: &LineHandle, twin: &TwinId) -> Result<Step, NotRead> {
 /// A device of which nothing is known: it is probed by the mark of a map, and nothing is polled.
 fn probe(plan: &DevicePlan) -> Option<DeviceSpec> {
     let [base, ..] = BASES;
-    let mark = Kind::Text { registers: 2, pad: 0, characters: Characters::Latin1 };
+    let mark = Kind::Text {
+        registers: 2,
+        pad: 0,
+        characters: Characters::Latin1,
+        place: TextPlace::default(),
+    };
     let codec = PointCodec::new(Address::new(Table::Holding, base), Format::new(mark)).ok()?;
     let point = PointSpec { index: PROBE, group: PROBE, codec, write: None };
     let nothing = Revised {

@@ -162,7 +162,7 @@ pub struct Binding {
     pub bound: bool,
     /// The asset's own id (serial number, vendor id), where the protocol lets us read it.
     pub asset: Option<Arc<str>>,
-    /// Why it was given up.
+    /// Why it was given up; or what of it is not as configured, where it was reached.
     pub cause: Option<Arc<str>>,
 }
 

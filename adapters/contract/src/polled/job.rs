@@ -30,8 +30,8 @@ pub(super) struct Job<P: Polled> {
     first: Option<i64>,
     last: i64,
     pub entries: Vec<Entry>,
-    /// Kept where the readings do not matter but the answers do.
-    pub answers: Vec<P::Answer>,
+    /// By batch; kept where the readings do not matter but the answers do.
+    pub answers: Vec<(usize, P::Answer)>,
     answered: bool,
     pub failed: Option<Failed>,
 }

@@ -66,7 +66,7 @@ impl<P: Polled> Agenda<P> {
         let Some(answer) = self.raws.remove(&raw) else { return };
         let device = self.device(job.device);
         let outcome = match (job.answers.pop(), device, job.failed.take()) {
-            (Some(data), Some(device), None) => Ok(device.raw_answer(&data)),
+            (Some((_, data)), Some(device), None) => Ok(device.raw_answer(&data)),
             (_, _, Some(failed)) => Err(not_read(failed)),
             (_, _, None) => {
                 let words: Arc<str> = "the device was reconfigured or removed".into();

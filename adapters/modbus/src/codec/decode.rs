@@ -4,7 +4,7 @@ use twin::{Cause, Quality, Value};
 
 use super::{Field, PointCodec, Powered, Ready, mask};
 use crate::calendar;
-use crate::format::{Characters, Kind};
+use crate::format::{Characters, Kind, TextPlace};
 
 /// The powers of ten that a device may choose.
 const TENS: [f64; 11] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
@@ -119,8 +119,12 @@ impl PointCodec {
     }
 
     fn text(&self, wire: &[u8]) -> Option<Value> {
-        let Kind::Text { pad, characters, .. } = &self.format.kind else { return None };
-        let bytes = self.swapped(wire);
+        let Kind::Text { pad, characters, place, .. } = &self.format.kind else { return None };
+        let mut bytes = self.swapped(wire);
+        if *place != TextPlace::Both {
+            let skip = usize::from(*place == TextPlace::Low);
+            bytes = bytes.into_iter().skip(skip).step_by(2).collect();
+        }
         // A terminator ends the text whatever fills the rest.
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         let text = bytes.get(..end)?;
@@ -206,7 +210,12 @@ pub fn fuzz_one(data: &[u8]) {
         7 => Kind::Bcd32,
         8 => Kind::Bit { of: whole, bit: count },
         9 => Kind::Bits { of: whole, first: count % 32, last: count / 8 },
-        10 => Kind::Text { registers: u16::from(count), pad: scale, characters: Characters::Utf8 },
+        10 => Kind::Text {
+            registers: u16::from(count),
+            pad: scale,
+            characters: Characters::Utf8,
+            place: [TextPlace::Both, TextPlace::High, TextPlace::Low][usize::from(order % 3)],
+        },
         11 => Kind::Time { layout: TimeLayout::Unix64(TimeUnit::Seconds), zone },
         12 => Kind::Time { layout: TimeLayout::Iec870, zone },
         _ => {

@@ -5,7 +5,7 @@ use twin::Value;
 use super::{EncodeError, Field, PointCodec, Ready, bounds, mask, words};
 use crate::Request;
 use crate::calendar;
-use crate::format::{Characters, Kind, PartialWrite};
+use crate::format::{Characters, Kind, PartialWrite, TextPlace};
 use crate::write::{Modify, Write};
 
 impl PointCodec {
@@ -47,6 +47,9 @@ impl PointCodec {
             };
         }
         Ok(Write::Request(match &*values {
+            _ if self.format.read_write => {
+                Request::ReadWrite { read: number, count: self.count, write: number, values }
+            }
             [value] if !self.format.multiple => Request::WriteRegister { number, value: *value },
             _ => Request::WriteRegisters { start: number, values },
         }))
@@ -123,7 +126,7 @@ impl PointCodec {
     }
 
     fn text_bytes(&self, text: &str) -> Result<Vec<u8>, EncodeError> {
-        let Kind::Text { pad, characters, .. } = &self.format.kind else {
+        let Kind::Text { pad, characters, place, .. } = &self.format.kind else {
             return Err(EncodeError::Type);
         };
         let range = || EncodeError::Range(self.address);
@@ -133,11 +136,17 @@ impl PointCodec {
                 text.chars().map(u8::try_from).collect::<Result<_, _>>().map_err(|_| range())?
             }
         };
-        let size = usize::from(self.count) * 2;
+        let each = if *place == TextPlace::Both { 2 } else { 1 };
+        let size = usize::from(self.count) * each;
         if bytes.len() > size || bytes.contains(&0) || bytes.last() == Some(pad) {
             return Err(range());
         }
         bytes.resize(size, *pad);
+        let bytes = match place {
+            TextPlace::Both => bytes,
+            TextPlace::High => bytes.into_iter().flat_map(|byte| [byte, 0]).collect(),
+            TextPlace::Low => bytes.into_iter().flat_map(|byte| [0, byte]).collect(),
+        };
         Ok(self.swapped(&bytes))
     }
 }

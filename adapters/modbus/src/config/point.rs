@@ -7,7 +7,8 @@ use settings::{Diagnostic, Place};
 
 use super::format::format;
 use super::words::{
-    CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, PartialWord, TypeWord,
+    CharactersInWord, CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, PartialWord,
+    TypeWord,
 };
 use crate::{Address, CodecError, Format, PointCodec};
 
@@ -38,6 +39,8 @@ pub struct PointKeys {
     pub pad: Option<PadWord>,
     /// How the bytes of a "text" become characters; "utf-8" (with ASCII) if absent.
     pub characters: Option<CharactersWord>,
+    /// Where a register holds one character of a "text" only: "high" or "low" byte; "both" if absent.
+    pub characters_in: Option<CharactersInWord>,
     /// The raw numbers that mean "no value here": [0x8000].
     pub not_a_value: Option<Vec<i64>>,
     /// How a "time" stands in its registers, where it is a known layout.
@@ -52,10 +55,12 @@ pub struct PointKeys {
     pub partial: Option<PartialWord>,
     /// Written by function 16 (15 for coils) even if it is one register; for devices without function 6 or 5.
     pub multiple: Option<bool>,
+    /// Written by function 23, which also reads the registers back; for devices that want it so.
+    pub read_write: Option<bool>,
 }
 
-over!(PointKeys: address, kind, order, scale, offset, scale_at, bit, bits, length, pad, characters, not_a_value, layout, fields,
-    packing, zone, partial, multiple);
+over!(PointKeys: address, kind, order, scale, offset, scale_at, bit, bits, length, pad, characters, characters_in, not_a_value, layout, fields,
+    packing, zone, partial, multiple, read_write);
 
 /// Which of the two ways to write addresses a file uses.
 #[derive(Debug, Clone, Default)]
