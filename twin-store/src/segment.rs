@@ -110,6 +110,20 @@ impl SegmentHeader {
         Some(Self { family, epoch: take.u32()?, id: take.u64()?, base: Seq(take.u64()?) })
     }
 
+    /// The epoch that stands in a header, whether it is good or not.
+    pub(crate) fn epoch_in(bytes: &[u8]) -> Option<u32> {
+        Take(bytes.get(12..HEADER_LEN)?).u32()
+    }
+
+    /// The version that a header of a later format gives; none where one of ours has a flipped bit there.
+    pub(crate) fn newer(bytes: &[u8]) -> Option<u16> {
+        let mut ours = bytes.get(..HEADER_LEN)?.to_vec();
+        let mut take = Take(bytes);
+        let version = if take.take(8)? == MAGIC { take.u16()? } else { return None };
+        ours.get_mut(8..10)?.copy_from_slice(&VERSION.to_le_bytes());
+        (version > VERSION && Self::decode(&ours).is_none()).then_some(version)
+    }
+
     pub(crate) fn file_name(&self) -> String {
         format!("{}-{:016x}-{:016x}.seg", self.family.word(), self.base.0, self.id)
     }
@@ -210,8 +224,20 @@ mod tests {
         for bit in 0..HEADER_LEN * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(SegmentHeader::decode(&bytes), None, "bit {bit}");
+            assert_eq!(SegmentHeader::newer(&bytes), None, "bit {bit} is no later version");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
+    }
+
+    #[test]
+    fn a_later_version_is_known_by_its_number_alone() {
+        let header = SegmentHeader { family: Family::Samples, epoch: 1, id: 5, base: Seq(1) };
+        let mut bytes = header.encode();
+        bytes[8] = 2;
+        bytes[40..].fill(7);
+        assert_eq!(SegmentHeader::newer(&bytes), Some(2));
+        bytes[0] ^= 1;
+        assert_eq!(SegmentHeader::newer(&bytes), None);
     }
 
     #[test]
