@@ -3,10 +3,10 @@
 mod admission;
 mod check;
 mod crash;
+mod damage;
 mod faults;
 mod golden;
 mod keeping;
 mod model;
 mod sim;
 mod time;
-mod vintage;

@@ -216,6 +216,17 @@ pub enum GatewayEvent {
         /// Who did it.
         by: Principal,
     },
+    /// What was shown of these twins had at least these revs, though the log that is left counts fewer: the store has
+    /// proven it after a loss.
+    Revs {
+        /// Twins and their revs.
+        least: Vec<(Handle, u64)>,
+    },
+    /// No commit older than this is kept: how its time resolves need not be known any more.
+    Forgotten {
+        /// The oldest commit that may still be there.
+        before: Seq,
+    },
 }
 
 /// Why commits are gone.

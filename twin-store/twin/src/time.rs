@@ -1,5 +1,6 @@
 //! Instants, clocks, and how the log turns a boot's own time into wall-clock time.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::Seq;
@@ -279,10 +280,17 @@ impl Timeline {
         }
     }
 
-    /// Drops spans that end before `first`, the oldest sequence number that is still kept.
-    pub fn forget_before(&mut self, first: Seq) {
-        let keep = self.spans.partition_point(|span| span.from <= first).saturating_sub(1);
-        self.spans.drain(..keep);
+    /// Drops the spans that end before `first`, the oldest commit that is still kept, and that none of these commits
+    /// lies in.
+    pub fn forget(&mut self, first: Seq, mentioned: impl IntoIterator<Item = Seq>) {
+        let before = self.spans.partition_point(|span| span.from <= first).saturating_sub(1);
+        let place = |seq| self.spans.partition_point(|span| span.from <= seq).checked_sub(1);
+        let needed: BTreeSet<usize> = mentioned.into_iter().filter_map(place).collect();
+        let mut place = 0;
+        self.spans.retain(|_| {
+            place += 1;
+            place > before || needed.contains(&(place - 1))
+        });
     }
 }
 
@@ -367,13 +375,18 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_keeps_the_span_in_force() {
+    fn forgetting_keeps_the_spans_that_are_needed() {
         let mut line = Timeline::default();
-        line.opened(Seq(1), 1, A, Some(1));
-        line.opened(Seq(10), 2, A, Some(2));
-        line.opened(Seq(20), 3, A, Some(3));
-        line.forget_before(Seq(15));
-        assert_eq!(line.spans().len(), 2);
-        assert_eq!(line.resolve(Seq(15), Boottime(0)), Some(Timestamp(2)));
+        for n in 0..6 {
+            line.opened(Seq(n * 10 + 1), 1, A, Some(n.cast_signed()));
+        }
+        line.forget(Seq(45), [Seq(15), Seq(50)]);
+        let from: Vec<u64> = line.spans().iter().map(|span| span.from.0).collect();
+        assert_eq!(from, [11, 41, 51], "a commit mentioned, the oldest kept, and what follows");
+        assert_eq!(line.resolve(Seq(45), Boottime(0)), Some(Timestamp(4)));
+        assert_eq!(line.resolve(Seq(15), Boottime(0)), Some(Timestamp(1)));
+        let before = line.clone();
+        line.forget(Seq(0), []);
+        assert_eq!(line, before);
     }
 }

@@ -81,7 +81,12 @@ fn where_it_makes_no_sense_it_is_refused() {
         (Kind::F32, 20, None),
         (Kind::Int(Int::U8Low), 20, None),
         (
-            Kind::Text { registers: 2, pad: 0, characters: adapter_modbus::Characters::Utf8 },
+            Kind::Text {
+                registers: 2,
+                pad: 0,
+                characters: adapter_modbus::Characters::Utf8,
+                place: adapter_modbus::TextPlace::default(),
+            },
             20,
             None,
         ),
