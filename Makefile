@@ -1,7 +1,7 @@
 # The commands of the project. Each installs what it needs on Debian 12 before it runs.
 
 SHELL := /bin/bash
-export PATH := $(CURDIR)/.cache/tools/cargo-nextest/bin:$(CURDIR)/.cache/tools/cargo-deb/bin:$(CURDIR)/.cache/tools/cargo-deny/bin:$(PATH)
+export PATH := $(CURDIR)/.cache/tools/cargo-nextest/bin:$(CURDIR)/.cache/tools/cargo-deb/bin:$(CURDIR)/.cache/tools/cargo-deny/bin:$(CURDIR)/.cache/tools/cargo-auditable/bin:$(PATH)
 
 COMPILE := gcc libc6-dev
 PEERS   := mosquitto mosquitto-clients socat python3-venv
@@ -13,7 +13,7 @@ help:
 	@echo 'make demo [SECONDS=30]   a simulated plant, a broker and the daemon; without SECONDS until Ctrl-C'
 	@echo 'make test                every check of the project, with the time of each stage'
 	@echo 'make bench [SECONDS=60]  gatewayd against a bare program, measured from outside'
-	@echo 'make deb                 the Debian package for amd64, in target/debian'
+	@echo 'make deb [ARCH=arm64]    the Debian package for this machine or another, in target/debian'
 
 demo:
 	@tests/setup packages $(COMPILE) $(PEERS)
@@ -27,6 +27,7 @@ test:
 	@tests/setup tool cargo-nextest
 	@tests/setup tool cargo-deb
 	@tests/setup tool cargo-deny
+	@tests/setup tool cargo-auditable
 	@tests/run
 
 bench:
@@ -41,6 +42,7 @@ bench:
 	    --results bench-results $(if $(SECONDS),--seconds $(SECONDS))
 
 deb:
-	@tests/setup packages $(COMPILE) dpkg-dev
+	@tests/setup packages $(COMPILE) binutils dpkg-dev python3
 	@tests/setup tool cargo-deb
-	@packaging/build
+	@tests/setup tool cargo-auditable
+	@packaging/build $(ARCH)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Where the configuration is unless told otherwise.
 const CONFIG: &str = "/etc/gatewayd/gatewayd.toml";
@@ -170,6 +170,35 @@ pub enum Command {
     },
     /// Show how the daemon is.
     Status,
+    /// Print the JSON schema of a configuration file, for editors.
+    Schema {
+        /// Which file: gatewayd.toml, a device file, or a profile.
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Print the script that makes a shell complete the words of this tool.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages, completions and schemas below a directory, for packages.
+    #[command(hide = true)]
+    Generate {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// The files that have a schema.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// gatewayd.toml.
+    Gateway,
+    /// A file of devices.d.
+    Device,
+    /// A file of profiles.
+    Profile,
 }
 
 /// How what a reload changed is watched.
@@ -202,6 +231,16 @@ pub enum WritesAction {
     Off,
     /// Show which it is.
     Status,
+}
+
+/// The command line of the tool.
+pub fn tool() -> clap::Command {
+    Tool::command()
+}
+
+/// The command line of the daemon, without the tool in it.
+pub fn daemon() -> clap::Command {
+    DaemonLine::command().mut_subcommand("ctl", |ctl| ctl.hide(true))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -244,7 +283,6 @@ mod tests {
 
     #[test]
     fn two_names_one_program() {
-        use clap::CommandFactory;
         DaemonLine::command().debug_assert();
         Tool::command().debug_assert();
         assert!(matches!(parsed("/usr/bin/gatewayd"), Ok(Invocation::Daemon(_))));

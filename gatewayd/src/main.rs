@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod ctl;
 mod daemon;
+mod pool;
 mod server;
 
 use std::process::ExitCode;

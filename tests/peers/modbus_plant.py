@@ -9,8 +9,12 @@ The plan names the lines, the units on them and their points:
      "lines": [{"name": "plc",  "tcp": 0, "units": [{"unit": 1, "points": [...]}]},
                {"name": "bus",  "pty": "ttyM", "missing": "silent", "units": [...]}]}
 
-`tcp` is a port on 127.0.0.1 (0 takes a free one); `pty` is the path that a master opens (socat
-joins it to the path with `.far` that the plant opens). A unit that is not listed is `silent`, or
+`tcp` is a port on 127.0.0.1, or on `"host"` (0 takes a free one); `pty` is the path that a master opens (socat
+joins it to the path with `.far` that the plant opens); `udp` is a port for datagrams. `"framing": "rtu"` or
+`"ascii"` says how frames look where that is not "rtu" on a pty and Modbus TCP elsewhere, and
+`"tls": {"certificate": FILE, "key": FILE, "ca": FILE}` wraps `tcp` into TLS that asks for a certificate.
+`"identity": {"0": "vendor", ..., "128": "serial number"}` is what every unit of the plant says by function 43/14.
+A unit that is not listed is `silent`, or
 answers exception 0B (`"missing": "0b"`) as a bridge does. A unit may have `"delay": SECONDS`, and
 `"refuse": {"at": 190, "code": 3}`: whatever touches that register or bit is answered by that exception.
 
@@ -28,7 +32,7 @@ A point lies in the holding and the input registers alike, high word first unles
 Coils and discrete inputs 0..63: coils hold what was written, a discrete input is a bit of `served`.
 
 Every request becomes one line of the log, with the time at which the answer was made
-(CLOCK_MONOTONIC, s); on a serial line every arrival and every departure of bytes is logged as well.
+(CLOCK_MONOTONIC, s); a TCP line logs {"connected": BOOL} when one comes and goes; on a serial line every arrival and every departure of bytes is logged as well.
 When all lines are served it prints one JSON line {"ready": {NAME: PORT or PATH}}. Ends on SIGTERM.
 """
 import asyncio
@@ -36,6 +40,7 @@ import json
 import math
 import os
 import signal
+import ssl
 import struct
 import subprocess
 import sys
@@ -43,7 +48,8 @@ import time
 
 from pymodbus import FramerType, pymodbus_apply_logging_config
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.pdu.device import ModbusControlBlock
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer, ModbusUdpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -164,6 +170,33 @@ def trace(line, log):
     return packet
 
 
+def serve(line, devices, log, ready, joined):
+    """The server of a line; it does not serve yet."""
+    framer = {"rtu": FramerType.RTU, "ascii": FramerType.ASCII}.get(line.get("framing"))
+    if "pty" in line:
+        near, far = line["pty"], line["pty"] + ".far"
+        joined.append(subprocess.Popen(
+            ["socat", f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}"]))
+        while not os.path.exists(far) or not os.path.exists(near):
+            time.sleep(0.02)
+        ready[line["name"]] = near
+        return ModbusSerialServer(devices, framer=framer or FramerType.RTU, port=far, baudrate=19200,
+                                  trace_packet=trace(line["name"], log))
+    framer = framer or FramerType.SOCKET
+    if "udp" in line:
+        return ModbusUdpServer(devices, framer=framer, address=("127.0.0.1", line["udp"]))
+    address = (line.get("host", "127.0.0.1"), line["tcp"])
+    if "tls" in line:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(line["tls"]["certificate"], line["tls"]["key"])
+        context.load_verify_locations(line["tls"]["ca"])
+        context.verify_mode = ssl.CERT_REQUIRED
+        return ModbusTlsServer(devices, framer=framer, address=address, sslctx=context)
+    def connected(now):
+        log({"t": round(time.monotonic(), 6), "line": line["name"], "connected": now})
+    return ModbusTcpServer(devices, framer=framer, address=address, trace_connect=connected)
+
+
 async def main():
     with open(sys.argv[1]) as file:
         plan = json.load(file)
@@ -179,22 +212,15 @@ async def main():
     for line in plan["lines"]:
         name = line["name"]
         units = [Unit(name, unit, log) for unit in line["units"]]
-        devices = [unit.device for unit in units]
-        if "pty" in line:
-            near, far = line["pty"], line["pty"] + ".far"
-            joined.append(subprocess.Popen(
-                ["socat", f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}"]))
-            while not os.path.exists(far) or not os.path.exists(near):
-                await asyncio.sleep(0.02)
-            server = ModbusSerialServer(devices, framer=FramerType.RTU, port=far, baudrate=19200,
-                                        trace_packet=trace(name, log))
-            ready[name] = near
-        else:
-            server = ModbusTcpServer(devices, address=("127.0.0.1", line["tcp"]))
+        for number, text in line.get("identity", {}).items():
+            ModbusControlBlock().Identity[int(number)] = text
+        server = serve(line, [unit.device for unit in units], log, ready, joined)
         known[id(server)] = ({unit.number for unit in units}, line.get("missing", "silent"))
         await server.serve_forever(background=True)
         if "tcp" in line:
             ready[name] = server.transport.sockets[0].getsockname()[1]
+        elif "udp" in line:
+            ready[name] = server.transport.get_extra_info("sockname")[1]
         servers.append(server)
     print(json.dumps({"ready": ready}), flush=True)
     await stop.wait()

@@ -45,6 +45,13 @@ impl Lab {
         path
     }
 
+    /// The lines of a file in which every line is JSON; one that is half written is left out.
+    #[must_use]
+    pub fn lines(&self, name: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Starts one of the Python programs of `tests/peers`.
     ///
     /// # Panics

@@ -34,7 +34,10 @@ impl Core {
             GatewayEvent::Writes { .. } | GatewayEvent::ClockSet { .. } => {
                 self.gateway(inner, event, now).map(accepted)
             }
-            GatewayEvent::Opened { .. } | GatewayEvent::Gap { .. } => {
+            GatewayEvent::Opened { .. }
+            | GatewayEvent::Gap { .. }
+            | GatewayEvent::Revs { .. }
+            | GatewayEvent::Forgotten { .. } => {
                 Err(Refusal::Invalid("only the store itself says this".into()))
             }
         }
@@ -93,12 +96,30 @@ impl Core {
                 return Ok(accepted(inner.head));
             }
         }
-        let purged = matches!(what, What::Purged);
-        let answer = self.change(inner, (handle, id), origin, what, now);
-        if purged && answer.is_ok() {
-            inner.freshness.forget(handle);
+        if matches!(what, What::Purged) {
+            return self.purge(inner, (handle, id), origin, now);
         }
-        answer
+        self.change(inner, (handle, id), origin, what, now)
+    }
+
+    /// A twin goes for good. Whoever waits for a command of it hears first how that ended.
+    fn purge(
+        &mut self,
+        inner: &mut Inner,
+        twin: (Handle, TwinId),
+        origin: Origin,
+        now: Moment,
+    ) -> Answer {
+        let open = inner.state.by_handle(twin.0).map(|t| t.commands().clone());
+        for (command, known) in open.unwrap_or_default() {
+            let Some(outcome) = known.stage.when_purged() else { continue };
+            let what = What::Step { command, step: Step::Ended(outcome) };
+            self.change(inner, twin.clone(), Origin::Keeper, what, now)?;
+        }
+        let handle = twin.0;
+        let answer = self.change(inner, twin, origin, What::Purged, now)?;
+        inner.freshness.forget(handle);
+        Ok(answer)
     }
 
     /// A command is accepted or refused on record; one that is known by its key is answered from the record.

@@ -36,6 +36,11 @@ impl Catalog {
         self.family(family).iter().find(|s| s.last() >= seq)
     }
 
+    /// No commit before this one is kept; `None` while none is at all.
+    pub(crate) fn oldest(&self) -> Option<Seq> {
+        self.families.iter().flatten().map(|s| s.header.base).min()
+    }
+
     /// Bytes that a family takes on disk.
     pub(crate) fn bytes(&self, family: Family) -> u64 {
         self.family(family).iter().map(|s| s.size()).sum()

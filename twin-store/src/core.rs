@@ -12,12 +12,16 @@ use crate::disk::full;
 use crate::frame::{self, Class, Frame, Header, Kind};
 use crate::job::SyncFile;
 use crate::log::Log;
+use crate::ranges::Ranges;
 use crate::record::{self, Raw};
 use crate::segment::Family;
 use crate::shared::{Inner, Shared};
+use crate::troubles::Part;
 
 /// The longest body of one commit; more is refused.
 const LONGEST_BODY: usize = 16 << 20;
+/// So many separate losses are told apart; beyond that the nearest become one.
+const LOSSES: usize = 256;
 
 /// The one writer.
 pub(crate) struct Core {
@@ -30,8 +34,12 @@ pub(crate) struct Core {
     pub(crate) waiting: Vec<(Seq, Receipt, Accepted)>,
     /// Files that failed and whose unsynced part is not in another segment yet.
     pub(crate) rescues: Vec<SyncFile>,
-    /// Samples that only memory has.
-    pub(crate) lost: Option<(Seq, Seq)>,
+    /// Commits that are on no disk: samples that only memory has, records that were refused.
+    pub(crate) lost: Ranges,
+    /// From this commit on memory alone may have samples, and no record says so yet.
+    pub(crate) memory_from: Option<Seq>,
+    /// Since this boottime on the wall clock may say again what is too old.
+    pub(crate) ages_count_from: Option<i64>,
     /// Since when something is not durable.
     pub(crate) unsynced_since: Option<Boottime>,
     /// Bytes of log since the last snapshot.
@@ -63,7 +71,9 @@ impl Core {
             first: Seq(0),
             waiting: Vec::new(),
             rescues: Vec::new(),
-            lost: None,
+            lost: Ranges::default(),
+            memory_from: None,
+            ages_count_from: None,
             unsynced_since: None,
             unsnapshotted: 0,
             removing: Vec::new(),
@@ -198,7 +208,7 @@ impl Core {
         }
         inner.head = seq;
         if let Err(error) = self.append(inner, family, seq, bytes) {
-            tracing::error!("cannot write a record into the log: {error}");
+            inner.troubles.begin(Part::Records, &error, self.shared.clock.boottime());
             self.sulking[family.at()] = true;
             inner.counters.read_only = true;
             inner.counters.unrecorded += 1;
@@ -206,6 +216,7 @@ impl Core {
             return Err(storage(format!("it cannot be written into the log: {error}")));
         }
         inner.counters.read_only = false;
+        inner.troubles.over(Part::Records);
         self.show(inner, bytes);
         Ok(())
     }
@@ -225,10 +236,9 @@ impl Core {
         if let Err(error) = written {
             self.sulking[Family::Samples.at()] = true;
             if !std::mem::replace(&mut inner.counters.full, true) {
-                tracing::error!(
-                    "cannot write samples into the log, memory alone has them: {error}"
-                );
+                self.memory_from = Some(first);
             }
+            inner.troubles.begin(Part::Samples, &error, self.shared.clock.boottime());
             inner.counters.memory_only += 1;
             self.lose(first, inner.head);
             self.refuse_from(first);
@@ -252,8 +262,8 @@ impl Core {
     }
 
     fn lose(&mut self, first: Seq, last: Seq) {
-        let before = self.lost.map_or(first, |(first, _)| first);
-        self.lost = Some((before, last));
+        self.lost.add(first, last);
+        self.lost.limit(LOSSES);
     }
 
     fn append(
@@ -299,6 +309,10 @@ impl Core {
         event: GatewayEvent,
         now: Moment,
     ) -> Result<Seq, Refusal> {
+        let known = inner.state.timeline().spans().last().and_then(|span| span.offset);
+        if let (GatewayEvent::ClockSet { offset }, Some(known)) = (&event, known) {
+            self.clock_moved(offset.saturating_sub(known));
+        }
         self.record(inner, Body::Gateway(event), now)
     }
 

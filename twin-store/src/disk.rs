@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::OpenError;
+
 /// A directory of files with plain names.
 ///
 /// What [`File::sync`] and [`Disk::sync_dir`] have not confirmed may be lost or torn by a power cut, in any order.
@@ -101,18 +103,17 @@ impl Directory {
     /// Takes the directory for one store, and makes it where it is missing.
     ///
     /// # Errors
-    /// It cannot be made, or another process holds it.
-    pub fn take(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
-        let lock =
-            fs::File::options().create(true).truncate(false).write(true).open(path.join("lock"))?;
+    /// It cannot be made or written into, or another process holds it.
+    pub fn take(path: &Path) -> Result<Self, OpenError> {
+        fs::create_dir_all(path).map_err(|e| OpenError::Make(path.to_owned(), e))?;
+        let failed = |error| OpenError::Lock(path.to_owned(), error);
+        let lock = path.join("lock");
+        let lock = fs::File::options().create(true).truncate(false).write(true).open(lock);
+        let lock = lock.map_err(failed)?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
             |error| match error {
-                rustix::io::Errno::WOULDBLOCK => io::Error::new(
-                    io::ErrorKind::ResourceBusy,
-                    format!("another process holds the store in {}", path.display()),
-                ),
-                other => other.into(),
+                rustix::io::Errno::WOULDBLOCK => OpenError::Held(path.to_owned()),
+                other => failed(other.into()),
             },
         )?;
         Ok(Self { path: path.to_owned(), _lock: lock })
@@ -222,6 +223,18 @@ mod tests {
         assert!(second.to_string().contains("another process holds"), "{second}");
         drop(first);
         Directory::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_taken_says_why_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Directory::take(&file.join("store")).unwrap_err().to_string();
+        assert!(error.contains("file/store") && error.contains("store.dir"), "{error}");
+        fs::create_dir(dir.path().join("lock")).unwrap();
+        let error = Directory::take(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("cannot write into the store"), "{error}");
     }
 
     #[test]

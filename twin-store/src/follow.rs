@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use twin::Seq;
 
 use crate::frame::Frame;
+use crate::hold::Hold;
 use crate::merge::Merge;
 use crate::shared::Shared;
 
@@ -18,12 +19,13 @@ pub struct Follower {
     next: Seq,
     head: watch::Receiver<u64>,
     stored: Option<Merge>,
+    hold: Hold,
 }
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, from: Seq) -> Self {
         let head = shared.head.subscribe();
-        Self { shared, next: from, head, stored: None }
+        Self { shared, next: from, head, stored: None, hold: Hold::default() }
     }
 
     /// The next commit that will be handed out, or a later one.
@@ -39,8 +41,17 @@ impl Follower {
         loop {
             self.head.borrow_and_update();
             let ready = self.ready();
-            if !ready.is_empty() || self.head.changed().await.is_err() {
+            if !ready.is_empty() {
                 return ready;
+            }
+            let held = self.hold.left(&self.shared.clock);
+            tokio::select! {
+                changed = self.head.changed() => {
+                    if changed.is_err() {
+                        return ready;
+                    }
+                }
+                () = tokio::time::sleep(held.unwrap_or_default()), if held.is_some() => {}
             }
         }
     }
@@ -66,6 +77,9 @@ impl Follower {
                 continue;
             }
             drop(inner);
+            if self.hold.holds(&self.shared.clock) {
+                return out;
+            }
             self.read_stored(until, &mut out);
             if !out.is_empty() {
                 return out;
@@ -89,7 +103,10 @@ impl Follower {
                     self.stored = None;
                     return;
                 }
-                Err(error) => tracing::error!("{error}: {}", error.source),
+                Err(_) => {
+                    self.hold.begin(&self.shared.clock);
+                    return;
+                }
             }
         }
     }

@@ -103,6 +103,8 @@ kinds! {
     ClockSet = 65, "See [`twin::GatewayEvent::ClockSet`].";
     Gap = 66, "See [`twin::GatewayEvent::Gap`].";
     Writes = 67, "See [`twin::GatewayEvent::Writes`].";
+    Revs = 68, "See [`twin::GatewayEvent::Revs`].";
+    Forgotten = 69, "See [`twin::GatewayEvent::Forgotten`].";
     Positions = 96, "Where the lanes stand.";
     Keyspace = 128, "A batch of an application's own data.";
     Audit = 129, "Reserved: the hash of everything before.";
@@ -119,10 +121,11 @@ impl Kind {
         )
     }
 
-    /// Whether lanes carry it: what is shown, heartbeats apart, which are the keeper's.
+    /// Whether lanes carry it: what is shown, apart from heartbeats, which are the keeper's, and from what only the fold
+    /// needs.
     #[must_use]
     pub fn carried_by_lanes(self) -> bool {
-        self.shown() && self != Self::Heartbeat
+        self.shown() && !matches!(self, Self::Heartbeat | Self::Revs | Self::Forgotten)
     }
 }
 

@@ -31,10 +31,12 @@ pub fn fuzz_one(data: &[u8]) {
     }
     Links::default().apply(data);
     SegmentHeader::decode(data);
+    SegmentHeader::newer(data);
     footer_offset(0, data);
     frame::check(0, data);
     Footer::decode(0, data);
     snapshot::decode(data);
+    snapshot::newer(data);
     // What lies behind a checksum is reached by giving the bytes the right one.
     let mut sealed = data.to_vec();
     sealed.extend(crc32fast::hash(data).to_le_bytes());

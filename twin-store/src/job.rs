@@ -196,13 +196,16 @@ fn keep(disk: &dyn Disk, snapshot: &SnapshotFile) -> io::Result<()> {
     disk.sync_dir()
 }
 
+/// Room for a segment. It gets its name when it is whole: the next life takes over what has it.
 fn prepare(disk: &dyn Disk, family: Family, capacity: u64) -> io::Result<()> {
     let name = spare_name(family);
-    disk.remove(&name).ok();
-    let file = disk.create(&name)?;
-    let filled = zero_fill(&*file, 0, capacity).and_then(|()| file.sync());
-    if filled.is_err() {
-        disk.remove(&name).ok();
+    let draft = format!("{name}.tmp");
+    disk.remove(&draft).ok();
+    let file = disk.create(&draft)?;
+    let made = zero_fill(&*file, 0, capacity).and_then(|()| file.sync());
+    let made = made.and_then(|()| disk.rename(&draft, &name));
+    if made.is_err() {
+        disk.remove(&draft).ok();
     }
-    filled
+    made
 }

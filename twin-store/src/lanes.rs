@@ -9,6 +9,7 @@ use twin::{Handle, Name, Seq};
 
 use crate::filter::{Filter, LinkOptions};
 use crate::frame::{Class, Frame};
+use crate::hold::Hold;
 use crate::links::{Lane, Link};
 use crate::merge::FamilyReader;
 use crate::segment::Family;
@@ -24,6 +25,7 @@ pub struct Lanes {
     generation: u64,
     head: watch::Receiver<u64>,
     first: bool,
+    hold: Hold,
 }
 
 /// Names a lane of a link.
@@ -83,7 +85,16 @@ impl Lanes {
         drop(inner);
         let filter = Filter::new(options);
         let head = shared.head.subscribe();
-        Self { shared, link, filter, readers: HashMap::new(), generation, head, first }
+        Self {
+            shared,
+            link,
+            filter,
+            readers: HashMap::new(),
+            generation,
+            head,
+            first,
+            hold: Hold::default(),
+        }
     }
 
     /// The link is connected: what is not settled becomes backlog, and the live lanes begin at the last commit.
@@ -187,6 +198,9 @@ impl Lanes {
             if lane.cursor < in_memory {
                 let (from, until) = (lane.cursor, end.min(Seq(in_memory.0 - 1)));
                 drop(inner);
+                if self.hold.holds(&shared.clock) {
+                    return false;
+                }
                 self.read_stored(class, number, from, until, limit, out);
             } else {
                 let mut bytes = 0;
@@ -250,7 +264,11 @@ impl Lanes {
                     }
                 }
                 Ok(_) => break,
-                Err(error) => tracing::error!("{error}: {}", error.source),
+                Err(_) => {
+                    self.hold.begin(&shared.clock);
+                    passed = reader.at();
+                    break;
+                }
             }
         }
         let mut inner = shared.lock();
@@ -274,22 +292,39 @@ impl Lanes {
         self.with(|link| link.settle(lane.class, lane.number, seq));
     }
 
-    /// Waits until a live lane has something to hand out. Dropping the future loses nothing.
+    /// Whether stored commits could not be read just now: a lane that had nothing to hand out may have some later.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.hold.left(&self.shared.clock).is_some()
+    }
+
+    /// Waits until a live lane has something to hand out, or until it is time to read again what could not be read.
+    /// Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         loop {
             self.head.borrow_and_update();
             if self.live() {
                 return;
             }
-            if self.head.changed().await.is_err() {
-                // The store is gone: nothing will ever change.
-                std::future::pending::<()>().await;
+            let held = self.hold.left(&self.shared.clock);
+            tokio::select! {
+                changed = self.head.changed() => {
+                    if changed.is_err() {
+                        // The store is gone: nothing will ever change.
+                        std::future::pending::<()>().await;
+                    }
+                }
+                () = tokio::time::sleep(held.unwrap_or_default()), if held.is_some() => {
+                    self.hold.holds(&self.shared.clock);
+                    return;
+                }
             }
         }
     }
 
     fn live(&mut self) -> bool {
         let shared = self.shared.clone();
+        let held = self.held();
         let mut inner = shared.lock();
         let Inner { state, links, ring, head, .. } = &mut *inner;
         let Some(link) = links.links.get_mut(&self.link) else { return false };
@@ -298,6 +333,9 @@ impl Lanes {
                 continue;
             };
             if ring.first().is_none_or(|first| lane.cursor < first) {
+                if held {
+                    continue;
+                }
                 return true;
             }
             if ring.from(lane.cursor).any(|f| self.filter.carries(f, class, state)) {

@@ -11,6 +11,7 @@
 //! history. Deliberately absent: adapters, northbound words, JSON, configuration files, thinning (the format knows it).
 
 mod admission;
+mod age;
 mod catalog;
 mod codec;
 mod core;
@@ -23,6 +24,7 @@ mod frame;
 mod freshness;
 mod fuzz;
 mod history;
+mod hold;
 mod job;
 mod lanes;
 mod links;
@@ -30,6 +32,7 @@ mod log;
 mod maintenance;
 mod merge;
 mod options;
+mod ranges;
 mod reader;
 mod record;
 mod recovery;
@@ -42,6 +45,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod trial;
+mod troubles;
 mod tune;
 mod writer;
 
@@ -58,7 +62,8 @@ pub use options::{Budget, Options};
 pub use record::reported::{Entries, EntryView, ReportedView};
 pub use record::value::{Nested, ValueRef};
 pub use recovery::Recovery;
-pub use segment::Family;
+pub use segment::{FORMAT, Family};
 pub use statistics::{Counters, LaneStatistics, Statistics};
 pub use store::{Opened, Store, open};
+pub use troubles::{Part, Trouble};
 pub use writer::Writer;

@@ -69,6 +69,20 @@ impl Log {
         }
     }
 
+    /// Takes over the reserve that an earlier life made; what is not as it should be goes.
+    pub(crate) fn adopt_spares(&mut self) {
+        for family in Family::ALL {
+            let name = spare_name(family);
+            let capacity = self.capacity[family.at()];
+            match self.disk.open(&name).and_then(|file| is_spare(&*file, capacity)) {
+                Ok(true) => self.spare[family.at()] = Spare::Ready,
+                Ok(false) => drop(self.disk.remove(&name)),
+                // There is none, or it cannot be told: it is made anew.
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Writes whole frames, with one write, and makes them readable. Says how many bytes went to the disk.
     ///
     /// Where the segment's file fails, another one is tried: the frames are the same, so that finding both is harmless.
@@ -284,6 +298,23 @@ impl Log {
         self.closing.push(rescued);
         Ok(())
     }
+}
+
+/// Whether a file is nothing but this many zeros: a power cut may leave frames under the name of a spare.
+fn is_spare(file: &dyn File, capacity: u64) -> io::Result<bool> {
+    if file.len()? != capacity {
+        return Ok(false);
+    }
+    let mut chunk = vec![0; 64 << 10];
+    let mut at = 0;
+    while at < capacity {
+        let read = file.read_at(at, &mut chunk)?;
+        if read == 0 || chunk.iter().take(read).any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += read as u64;
+    }
+    Ok(true)
 }
 
 /// The first sequence number of the whole frames at the beginning of `bytes`, and how many bytes they take.

@@ -9,6 +9,7 @@ use crate::job::{Done, Job, SnapshotFile};
 use crate::segment::Family;
 use crate::shared::Inner;
 use crate::snapshot;
+use crate::troubles::Part;
 
 /// A wall clock that moved by less than this, in microseconds, was not set but disciplined.
 const STEP: i64 = 1_000_000;
@@ -41,14 +42,13 @@ impl Core {
                 inner.damage.push(range);
             }
         }
-        if let Some(range) = self.lost.filter(|_| self.takes_again(&mut inner)) {
-            self.lost = None;
-            if self.gap(&mut inner, range, GapCause::Full) {
-                inner.counters.full = false;
-            } else {
-                // The gap's own number may be lost as well now.
-                let last = self.lost.map_or(range.1, |(_, last)| last);
-                self.lost = Some((range.0, last));
+        if !self.lost.is_empty() && self.takes_again(&mut inner) {
+            self.tell_lost(&mut inner);
+        } else if let Some(first) = self.memory_from {
+            // A life that ends before the disk takes samples again could not say any more what they showed.
+            let open = (first, Seq(first.0 - 1));
+            if self.gap(&mut inner, open, GapCause::Full) {
+                self.memory_from = None;
             }
         }
         self.retain(&mut inner);
@@ -57,6 +57,21 @@ impl Core {
             self.write_positions(&mut inner, false);
         }
         self.publish(&inner);
+    }
+
+    /// Records what was lost, each stretch by itself. The alarm stands until all of it is said.
+    fn tell_lost(&mut self, inner: &mut Inner) {
+        let lost: Vec<_> = self.lost.iter().collect();
+        for (first, last) in lost {
+            // Where that fails, the gap's own number is lost as well.
+            if !self.gap(inner, (first, last), GapCause::Full) {
+                return;
+            }
+            self.lost.remove(first, last);
+        }
+        inner.counters.full = false;
+        inner.troubles.over(Part::Samples);
+        self.memory_from = None;
     }
 
     /// Whether the disk takes samples again, after it did not.
@@ -87,7 +102,7 @@ impl Core {
         self.write_samples(&mut inner);
         let mut job = self.log.job(inner.head, &inner.state);
         // A snapshot stands on a log that has everything before it.
-        if self.snapshot_due && self.lost.is_none() && self.rescues.is_empty() {
+        if self.snapshot_due && self.lost.is_empty() && self.rescues.is_empty() {
             job.snapshot = Some(snapshot_file(&inner, false));
             self.snapshot_due = false;
             self.unsnapshotted = 0;
@@ -124,16 +139,14 @@ impl Core {
         for (family, prepared) in done.spares {
             self.log.spared(family, &prepared);
         }
+        let at = shared.clock.boottime();
         if let Some(error) = done.dir {
-            tracing::error!("cannot sync the store's directory: {error}");
+            inner.troubles.begin(Part::Durability, &error, at);
             self.log.dir_failed();
             inner.counters.sync_failures += 1;
         }
         for (file, error) in done.failed {
-            tracing::error!(
-                "cannot sync {}: {error}; what it holds is written into a new segment",
-                file.segment.name
-            );
+            inner.troubles.begin(Part::Durability, &error, at);
             inner.counters.sync_failures += 1;
             self.rescues.push(file);
         }
@@ -141,13 +154,14 @@ impl Core {
         match done.snapshot {
             Some(Ok(seq)) => self.snapshot_kept(&mut inner, seq),
             Some(Err(error)) => {
-                tracing::error!("cannot keep a snapshot of the state: {error}");
+                inner.troubles.begin(Part::Snapshot, &error, at);
                 self.snapshot_failed = true;
             }
             None => {}
         }
         if durable && self.rescues.is_empty() {
             inner.counters.durable = inner.counters.durable.max(done.upto);
+            inner.troubles.over(Part::Durability);
         } else {
             self.unsynced_since.get_or_insert(Boottime(shared.clock.boottime()));
             self.wait_for_tick = true;
@@ -174,11 +188,12 @@ impl Core {
     /// Writes what failed files may have lost into new segments; says whether all of it worked.
     fn rescue(&mut self, inner: &mut Inner) -> bool {
         let mut failed = std::mem::take(&mut self.rescues);
-        let Inner { catalog, state, .. } = inner;
+        let at = self.shared.clock.boottime();
+        let Inner { catalog, state, troubles, .. } = inner;
         failed.retain_mut(|file| match self.log.rescue(catalog, state, file) {
             Ok(()) => false,
             Err(error) => {
-                tracing::error!("cannot write {} anew: {error}", file.segment.name);
+                troubles.begin(Part::Durability, &error, at);
                 true
             }
         });
@@ -188,6 +203,7 @@ impl Core {
 
     fn snapshot_kept(&mut self, inner: &mut Inner, seq: Seq) {
         inner.counters.snapshots += 1;
+        inner.troubles.over(Part::Snapshot);
         inner.counters.snapshot = seq;
         self.snapshots.push(seq);
         // Two are kept: the one before serves if the newest is damaged.
@@ -207,7 +223,8 @@ impl Core {
         self.log.close_all();
         let mut job = self.log.job(inner.head, &inner.state);
         job.spares.clear();
-        if self.lost.is_none() && self.rescues.is_empty() {
+        self.unsynced_since = None;
+        if self.lost.is_empty() && self.rescues.is_empty() {
             job.snapshot = Some(snapshot_file(&inner, true));
         }
         job.remove = std::mem::take(&mut self.removing);
@@ -237,7 +254,8 @@ impl Core {
 fn snapshot_file(inner: &Inner, clean: bool) -> SnapshotFile {
     let seq = inner.head;
     let floors = inner.catalog.floors;
-    let bytes = snapshot::encode(seq, clean, &inner.state, &inner.links, floors);
+    let known = &inner.known_damage;
+    let bytes = snapshot::encode(seq, clean, &inner.state, &inner.links, floors, known);
     SnapshotFile { name: snapshot::file_name(seq), seq, bytes }
 }
 

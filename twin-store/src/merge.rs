@@ -6,7 +6,7 @@ use twin::Seq;
 
 use crate::error::ReadError;
 use crate::frame::Frame;
-use crate::reader::{SegmentReader, Whole};
+use crate::reader::{SegmentReader, Whole, numbers};
 use crate::segment::{Family, Segment};
 use crate::shared::Shared;
 
@@ -17,11 +17,13 @@ pub(crate) struct FamilyReader {
     next: Seq,
     current: Option<SegmentReader>,
     peeked: Option<(Whole, u32)>,
+    /// The last attempt to read did not fail.
+    well: bool,
 }
 
 impl FamilyReader {
     pub(crate) fn new(family: Family, from: Seq) -> Self {
-        Self { family, next: from, current: None, peeked: None }
+        Self { family, next: from, current: None, peeked: None, well: true }
     }
 
     /// The next commit's place in the order.
@@ -68,7 +70,6 @@ impl FamilyReader {
         }
         loop {
             let Some(mut reader) = self.segment(shared, want)? else { return Ok(None) };
-            let before = self.next;
             let last = reader.segment.last();
             let end = reader.segment.end();
             let read = loop {
@@ -77,12 +78,17 @@ impl FamilyReader {
                     other => break other,
                 }
             };
-            let (name, epoch) = (reader.segment.name.clone(), reader.segment.header.epoch);
+            let epoch = reader.segment.header.epoch;
             match read {
                 Ok(Some(whole)) => {
-                    if whole.after_damage && before < whole.header.seq {
-                        let last = Seq(whole.header.seq.0 - 1);
-                        shared.lock().damaged(before, last);
+                    if let Some(hole) = whole.hole
+                        && let Err(error) = report(shared, &reader.segment, hole)
+                    {
+                        return Err(self.hold(shared, error));
+                    }
+                    if !self.well {
+                        shared.lock().readable(&reader.segment.name);
+                        self.well = true;
                     }
                     self.current = Some(reader);
                     return Ok(Some((whole, epoch)));
@@ -98,16 +104,26 @@ impl FamilyReader {
                 }
                 Ok(None) => {
                     // What should be here cannot be found.
-                    shared.lock().damaged(self.next, last);
+                    let hole = (reader.next_seq(), last);
+                    if let Err(error) = report(shared, &reader.segment, hole) {
+                        return Err(self.hold(shared, error));
+                    }
                     self.next = last.next();
                 }
                 Err(source) => {
-                    shared.lock().damaged(self.next, last);
-                    self.next = last.next();
-                    return Err(ReadError { name, source });
+                    let error = ReadError { name: reader.segment.name.clone(), source };
+                    self.current = Some(reader);
+                    return Err(self.hold(shared, error));
                 }
             }
         }
+    }
+
+    /// Nothing is passed over because of an error: it says nothing of what the disk holds.
+    fn hold(&mut self, shared: &Shared, error: ReadError) -> ReadError {
+        shared.lock().held_by(&error, shared.clock.boottime());
+        self.well = false;
+        error
     }
 
     /// A reader of the segment that has the next commit.
@@ -130,17 +146,31 @@ impl FamilyReader {
                 Ok(file) => return Ok(Some(SegmentReader::new(segment, file))),
                 // Retention was quicker.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    shared.lock().readable(&segment.name);
                     self.next = segment.last().next();
                 }
                 Err(source) => {
-                    let last = segment.last();
-                    shared.lock().damaged(self.next, last);
-                    self.next = last.next();
-                    return Err(ReadError { name: segment.name.clone(), source });
+                    let name = segment.name.clone();
+                    return Err(self.hold(shared, ReadError { name, source }));
                 }
             }
         }
     }
+}
+
+/// Reports what is destroyed in a segment: of the numbers that may have been there those that no other segment has.
+fn report(shared: &Shared, segment: &Arc<Segment>, hole: (Seq, Seq)) -> Result<(), ReadError> {
+    let others: Vec<Arc<Segment>> = {
+        let inner = shared.lock();
+        if inner.known_damage.without(hole.0, hole.1).is_empty() {
+            return Ok(());
+        }
+        let all = Family::ALL.into_iter().flat_map(|family| inner.catalog.family(family));
+        all.filter(|other| !Arc::ptr_eq(other, segment)).cloned().collect()
+    };
+    let there = numbers(&*shared.disk, others.iter(), hole)?;
+    shared.lock().damaged(hole, &there);
+    Ok(())
 }
 
 /// Reads the stored commits of samples and records, merged.

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twin::Seq;
 
-use crate::disk::File;
+use crate::disk::{Disk, File};
+use crate::error::ReadError;
+use crate::footer::Footer;
 use crate::frame::{self, Frame, Header, Kind};
+use crate::ranges::Ranges;
 use crate::segment::{HEADER, Segment};
 
 /// Bytes read at once.
@@ -33,8 +36,8 @@ pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
     /// The offset of its first byte.
     pub(crate) at: u64,
-    /// Before it, bytes were passed over.
-    pub(crate) after_damage: bool,
+    /// Before it, bytes were passed over: these commits may have been there.
+    pub(crate) hole: Option<(Seq, Seq)>,
 }
 
 impl Whole {
@@ -62,23 +65,30 @@ impl SegmentReader {
         self.offset
     }
 
+    /// The lowest commit that may follow in this segment.
+    pub(crate) fn next_seq(&self) -> Seq {
+        self.last.next().max(self.segment.header.base)
+    }
+
     /// The next frame before `end`; `None` where there is none (yet).
     ///
     /// Where bytes are no frame, the next place at which a frame of this segment begins is looked for: a page that never
     /// reached the disk must not hide those behind it.
     pub(crate) fn next(&mut self, end: u64) -> io::Result<Option<Whole>> {
-        let mut after_damage = false;
+        let (next, mut damaged) = (self.next_seq(), false);
         while self.offset + frame::HEADER as u64 <= end {
             let whole = self.frame_at(self.offset, end)?;
             if let Some(whole) = whole {
                 self.offset = whole.at + whole.bytes.len() as u64;
                 self.last = whole.header.seq;
-                return Ok(Some(Whole { after_damage, ..whole }));
+                let hole = (damaged && next < whole.header.seq)
+                    .then(|| (next, Seq(whole.header.seq.0 - 1)));
+                return Ok(Some(Whole { hole, ..whole }));
             }
             match self.resume(end)? {
                 Some(at) => {
                     self.damaged += at - self.offset;
-                    (self.offset, after_damage) = (at, true);
+                    (self.offset, damaged) = (at, true);
                 }
                 None => return Ok(None),
             }
@@ -96,7 +106,7 @@ impl SegmentReader {
         let bytes = self.bytes(at, header.frame_len(), end)?;
         let good = frame::check(self.segment.header.id, &bytes) == Some(header);
         let plausible = header.seq >= self.segment.header.base;
-        Ok((good && plausible).then_some(Whole { header, bytes, at, after_damage: false }))
+        Ok((good && plausible).then_some(Whole { header, bytes, at, hole: None }))
     }
 
     /// The next offset at which a frame begins.
@@ -138,4 +148,37 @@ impl SegmentReader {
         self.chunk_at = at;
         Ok(held(self).unwrap_or_else(|| self.chunk.clone()))
     }
+}
+
+/// The commits between two numbers that these segments hold.
+///
+/// # Errors
+/// A segment cannot be read now.
+pub(crate) fn numbers<'a>(
+    disk: &dyn Disk,
+    segments: impl Iterator<Item = &'a Arc<Segment>>,
+    (first, last): (Seq, Seq),
+) -> Result<Ranges, ReadError> {
+    let mut numbers = Ranges::default();
+    for segment in segments {
+        let outside = |f: &Footer| f.last < first || last < f.first;
+        if segment.header.base > last || segment.footer().is_some_and(outside) {
+            continue;
+        }
+        let failed = |source| ReadError { name: segment.name.clone(), source };
+        let file = match disk.open(&segment.name) {
+            Ok(file) => file,
+            // Retention was quicker.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let mut reader = SegmentReader::new(segment.clone(), file);
+        while let Some(whole) = reader.next(segment.end()).map_err(failed)? {
+            let seq = whole.header.seq;
+            if first <= seq && seq <= last {
+                numbers.add(seq, seq);
+            }
+        }
+    }
+    Ok(numbers)
 }

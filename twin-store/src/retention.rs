@@ -62,6 +62,7 @@ impl Core {
         let budget = self.shared.options.budget(family);
         let too_much = segments.len() > 1 && inner.catalog.bytes(family) > budget.bytes;
         let too_old = || {
+            self.ages_count().then_some(())?;
             let footer = oldest.footer()?;
             let then = inner.state.timeline().resolve(footer.last, footer.last_at)?;
             let now = self.shared.clock.utc()?;

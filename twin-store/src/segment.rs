@@ -23,10 +23,10 @@ pub(crate) const HEADER: u64 = 64;
 const HEADER_LEN: usize = 64;
 /// Bytes after the footer frame.
 pub(crate) const TRAILER: usize = 16;
-const MAGIC: &[u8; 8] = b"TWINLOG\n";
+pub(crate) const MAGIC: &[u8; 8] = b"TWINLOG\n";
 const END_MAGIC: &[u8; 4] = b"SEAL";
-/// The version of the segment format.
-pub(crate) const VERSION: u16 = 1;
+/// The format in which this version writes segments.
+pub const FORMAT: u16 = 1;
 
 /// The families of segments: each has its own files and budgets, all share one sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +85,7 @@ impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.put(MAGIC);
-        out.put_u16(VERSION);
+        out.put_u16(FORMAT);
         out.put_u8(self.family as u8);
         out.put_u8(0);
         out.put_u32(self.epoch);
@@ -101,13 +101,27 @@ impl SegmentHeader {
         let (head, crc) = bytes.split_at(HEADER_LEN - 4);
         let crc = Take(crc).u32()?;
         let mut take = Take(head);
-        let known = take.take(8)? == MAGIC && take.u16()? == VERSION;
+        let known = take.take(8)? == MAGIC && take.u16()? == FORMAT;
         if !known || crc32fast::hash(head) != crc {
             return None;
         }
         let family = Family::from_code(take.u8()?)?;
         take.u8()?;
         Some(Self { family, epoch: take.u32()?, id: take.u64()?, base: Seq(take.u64()?) })
+    }
+
+    /// The epoch that stands in a header, whether it is good or not.
+    pub(crate) fn epoch_in(bytes: &[u8]) -> Option<u32> {
+        Take(bytes.get(12..HEADER_LEN)?).u32()
+    }
+
+    /// The version that a header of a later format gives; none where one of ours has a flipped bit there.
+    pub(crate) fn newer(bytes: &[u8]) -> Option<u16> {
+        let mut ours = bytes.get(..HEADER_LEN)?.to_vec();
+        let mut take = Take(bytes);
+        let version = if take.take(8)? == MAGIC { take.u16()? } else { return None };
+        ours.get_mut(8..10)?.copy_from_slice(&FORMAT.to_le_bytes());
+        (version > FORMAT && Self::decode(&ours).is_none()).then_some(version)
     }
 
     pub(crate) fn file_name(&self) -> String {
@@ -210,8 +224,20 @@ mod tests {
         for bit in 0..HEADER_LEN * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(SegmentHeader::decode(&bytes), None, "bit {bit}");
+            assert_eq!(SegmentHeader::newer(&bytes), None, "bit {bit} is no later version");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
+    }
+
+    #[test]
+    fn a_later_version_is_known_by_its_number_alone() {
+        let header = SegmentHeader { family: Family::Samples, epoch: 1, id: 5, base: Seq(1) };
+        let mut bytes = header.encode();
+        bytes[8] = 2;
+        bytes[40..].fill(7);
+        assert_eq!(SegmentHeader::newer(&bytes), Some(2));
+        bytes[0] ^= 1;
+        assert_eq!(SegmentHeader::newer(&bytes), None);
     }
 
     #[test]

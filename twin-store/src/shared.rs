@@ -9,11 +9,14 @@ use twin::{Seq, State};
 
 use crate::catalog::Catalog;
 use crate::disk::Disk;
+use crate::error::ReadError;
 use crate::freshness::Freshness;
 use crate::links::Links;
 use crate::options::Options;
+use crate::ranges::Ranges;
 use crate::ring::Ring;
 use crate::statistics::Counters;
+use crate::troubles::{Part, Troubles};
 use crate::tune::Tunable;
 
 /// What writer and readers share.
@@ -37,17 +40,41 @@ pub(crate) struct Inner {
     pub(crate) links: Links,
     pub(crate) freshness: Freshness,
     pub(crate) counters: Counters,
-    /// Stretches that a reader could not read; the writer records them.
+    /// Commits that a reader found destroyed; the writer records them.
     pub(crate) damage: Vec<(Seq, Seq)>,
-    /// All such stretches, so that each is recorded once.
-    pub(crate) known_damage: BTreeSet<(Seq, Seq)>,
+    /// Holes that were looked at, and all that is known to be gone: it is recorded once.
+    pub(crate) known_damage: Ranges,
+    /// Segments that cannot be read just now.
+    pub(crate) unreadable: BTreeSet<String>,
+    pub(crate) troubles: Troubles,
 }
 
 impl Inner {
-    /// A reader could not read this stretch.
-    pub(crate) fn damaged(&mut self, first: Seq, last: Seq) {
-        if first <= last && self.known_damage.insert((first, last)) {
-            self.damage.push((first, last));
+    /// A reader found a hole in a segment: of its numbers, these are there all the same.
+    pub(crate) fn damaged(&mut self, (first, last): (Seq, Seq), there: &Ranges) {
+        for (a, b) in there.without(first, last) {
+            self.damage.extend(self.known_damage.without(a, b));
+        }
+        self.known_damage.add(first, last);
+    }
+
+    /// A segment cannot be opened or read now. That says nothing of what it holds.
+    pub(crate) fn held_by(&mut self, error: &ReadError, now: i64) {
+        self.troubles.begin(Part::Reading, &error.source, now);
+        if self.unreadable.insert(error.name.clone()) {
+            tracing::error!("{error}: {}", error.source);
+        }
+        self.counters.unreadable = self.unreadable.len();
+    }
+
+    /// A segment was read, or is gone.
+    pub(crate) fn readable(&mut self, name: &str) {
+        if !self.unreadable.is_empty() && self.unreadable.remove(name) {
+            tracing::info!("{name} of the store can be read again");
+            self.counters.unreadable = self.unreadable.len();
+            if self.unreadable.is_empty() {
+                self.troubles.over(Part::Reading);
+            }
         }
     }
 }

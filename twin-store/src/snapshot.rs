@@ -3,6 +3,7 @@
 //! ```text
 //! magic 8 · version u16 · flags u16 (1 = clean: the writer ended here) · seq u64 · body · crc u32 of all before
 //! ```
+//! The body may grow at its end. Where commits are known to be destroyed, their stretches stand there.
 //! Two are kept. One that does not check is as if it were not there.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use twin::{
 
 use crate::codec::{Put, Take};
 use crate::links::{self, Links};
+use crate::ranges::Ranges;
 use crate::record::command::{
     put_desired, put_ledger, put_state, take_desired, take_ledger, take_state,
 };
@@ -24,7 +26,7 @@ use crate::record::value::{put_tagged, take_tagged};
 use crate::record::{description, event};
 
 const MAGIC: &[u8; 8] = b"TWINSNAP";
-const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 1;
 const CLEAN: u16 = 1;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);
@@ -39,6 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) links: Links,
     /// Per family, the last sequence number that retention dropped.
     pub(crate) floors: [Seq; 3],
+    /// Commits that are known to be destroyed.
+    pub(crate) damage: Ranges,
 }
 
 pub(crate) fn file_name(seq: Seq) -> String {
@@ -51,6 +55,7 @@ pub(crate) fn encode(
     state: &State,
     links: &Links,
     floors: [Seq; 3],
+    damage: &Ranges,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     out.put(MAGIC);
@@ -60,6 +65,14 @@ pub(crate) fn encode(
     put_parts(&mut out, &state.parts());
     links::put(&mut out, links.links.iter());
     floors.iter().for_each(|floor| out.put_u64(floor.0));
+    if !damage.is_empty() {
+        let all: Vec<_> = damage.iter().collect();
+        out.put_len(all.len());
+        for (first, last) in all {
+            out.put_u64(first.0);
+            out.put_u64(last.0);
+        }
+    }
     out.put_u32(crc32fast::hash(&out));
     out
 }
@@ -78,7 +91,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     let state = State::from_parts(take_parts(&mut take)?);
     let links = Links { links: links::take(&mut take)?.into_iter().collect() };
     let floors = [Seq(take.u64()?), Seq(take.u64()?), Seq(take.u64()?)];
-    Some(Snapshot { seq, clean, state, links, floors })
+    let damage = if take.0.is_empty() {
+        Ranges::default()
+    } else {
+        take.list(|t| Some((Seq(t.u64()?), Seq(t.u64()?))))?.into_iter().collect()
+    };
+    Some(Snapshot { seq, clean, state, links, floors, damage })
+}
+
+/// The version that a snapshot of a later format gives; none where one of ours has a flipped bit there.
+pub(crate) fn newer(bytes: &[u8]) -> Option<u16> {
+    let mut take = Take(bytes);
+    let version = if take.take(8)? == MAGIC { take.u16()? } else { return None };
+    let mut ours = bytes.to_vec();
+    ours.get_mut(8..10)?.copy_from_slice(&VERSION.to_le_bytes());
+    (version > VERSION && decode(&ours).is_none()).then_some(version)
 }
 
 fn put_parts(out: &mut Vec<u8>, parts: &StateParts) {

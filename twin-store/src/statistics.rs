@@ -4,6 +4,7 @@ use twin::{Name, Seq};
 
 use crate::frame::Class;
 use crate::segment::Family;
+use crate::troubles::Trouble;
 
 /// How the store does.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Statistics {
     pub epoch: u32,
     /// Sums since the store was opened.
     pub counters: Counters,
+    /// What stands between the store and its disk.
+    pub troubles: Vec<Trouble>,
     /// Bytes on disk and number of segments, per family.
     pub families: [(Family, u64, usize); 3],
     /// Commits and bytes in memory.
@@ -57,6 +60,8 @@ pub struct Counters {
     pub full: bool,
     /// Standing: records cannot be written.
     pub read_only: bool,
+    /// Standing: so many segments cannot be opened or read now.
+    pub unreadable: usize,
     pub(crate) durable: Seq,
 }
 

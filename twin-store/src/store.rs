@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::Clock;
-use twin::{GapCause, GatewayEvent, Name, Seq, State};
+use twin::{GapCause, GatewayEvent, Name, Refusal, Seq, State};
 
 use crate::core::Core;
 use crate::disk::Disk;
@@ -23,7 +23,11 @@ use crate::segment::Family;
 use crate::shared::{Inner, Shared};
 use crate::snapshot;
 use crate::statistics::{Counters, LaneStatistics, Statistics};
+use crate::troubles::Troubles;
 use crate::writer::Writer;
+
+/// So many spans of the timeline that nobody needs are dropped with one record.
+const STALE: usize = 8;
 
 /// An open store.
 pub struct Opened {
@@ -51,7 +55,11 @@ pub(crate) fn open_core(
     clock: Clock,
 ) -> Result<(Core, Recovery), OpenError> {
     let boot = twin::BootId(clock.boot());
-    let Recovered { state, links, catalog, snapshots, recovery } = recover(&*disk, boot)?;
+    let Recovered { state, links, catalog, snapshots, least, mut damage, recovery } =
+        recover(&*disk, boot)?;
+    let oldest = catalog.oldest().unwrap_or(recovery.surviving.next());
+    damage.remove(Seq(0), Seq(oldest.0.saturating_sub(1)));
+    let stale = stale(&state, oldest);
     let epoch = recovery.epoch;
     let inner = Inner {
         head: recovery.surviving,
@@ -59,24 +67,31 @@ pub(crate) fn open_core(
         counters: Counters { snapshot: recovery.snapshot, ..Counters::default() },
         freshness: Freshness::default(),
         damage: Vec::new(),
-        known_damage: BTreeSet::new(),
+        known_damage: damage,
+        unreadable: BTreeSet::new(),
+        troubles: Troubles::default(),
         state,
         catalog,
         links,
     };
     let capacity = Family::ALL.map(|family| options.budget(family).segment);
-    let log = Log::new(disk.clone(), epoch, capacity);
+    let mut log = Log::new(disk.clone(), epoch, capacity);
+    log.adopt_spares();
     let shared = Arc::new(Shared::new(options, clock, disk, epoch, inner));
     let mut core = Core::new(shared.clone(), log, snapshots);
     let mut inner = shared.lock();
+    core.look_at_clock(&inner);
     let mut events = vec![snapshot::opened(epoch, &shared.clock, recovery.surviving)];
+    // Before the gaps: what may be missing behind what is proven makes revs jump from there.
+    events.extend((!least.is_empty()).then_some(GatewayEvent::Revs { least }));
     let gap = |(first, last): &(Seq, Seq)| GatewayEvent::Gap {
         first: *first,
         last: *last,
         cause: GapCause::Crash,
     };
     events.extend(recovery.gaps.iter().map(gap));
-    core.begin_epoch(&mut inner, events).map_err(|r| OpenError::Begin(format!("{r:?}")))?;
+    events.extend(stale.then_some(GatewayEvent::Forgotten { before: oldest }));
+    core.begin_epoch(&mut inner, events).map_err(|r| OpenError::Begin(words(r)))?;
     core.publish(&inner);
     drop(inner);
     // Nothing of this epoch may be seen before it is certain that the epoch will be remembered.
@@ -89,6 +104,21 @@ pub(crate) fn open_core(
         }
     }
     Ok((core, recovery))
+}
+
+fn words(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Storage(words) | Refusal::Invalid(words) => words.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Whether enough of the timeline is needed no more to be worth a record. `oldest` is the oldest commit that is kept.
+fn stale(state: &State, oldest: Seq) -> bool {
+    let mut timeline = state.timeline().clone();
+    let before = timeline.spans().len();
+    timeline.forget(oldest, state.mentioned());
+    before - timeline.spans().len() >= STALE
 }
 
 /// Everything that can be read, by anybody, at any time. Cloning it is cheap.
@@ -185,6 +215,7 @@ impl Store {
             durable: inner.counters.durable,
             epoch: self.shared.epoch,
             counters: inner.counters.clone(),
+            troubles: inner.troubles.standing(),
             families: Family::ALL.map(family),
             ring: (inner.ring.len(), inner.ring.bytes()),
             lanes,

@@ -8,7 +8,7 @@ use twin::{
     What,
 };
 
-use crate::{Context, Inspection, LineStatus, NotRead, ReadNow, Request};
+use crate::{Context, Inspection, LineStatus, NotRead, Raw, ReadNow, Request};
 
 /// How many requests may wait for a line.
 const WAITING: usize = 32;
@@ -89,6 +89,16 @@ impl LineHandle {
     pub async fn read(&self, twin: TwinId, points: Vec<u16>) -> Result<Vec<Reported>, NotRead> {
         let (answer, answered) = oneshot::channel();
         self.ask(Request::ReadNow(ReadNow { twin, points, command: None, answer }))?;
+        answered.await.unwrap_or_else(|_| Err(self.down()))
+    }
+
+    /// Sends a request in the protocol's own words, which only reads, and returns the data of the answer.
+    ///
+    /// # Errors
+    /// Why nothing was read: [`Reason::Refused`] where the asset says no.
+    pub async fn raw(&self, twin: TwinId, request: Vec<u8>) -> Result<Vec<u8>, NotRead> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Raw(Raw { twin, request, answer }))?;
         answered.await.unwrap_or_else(|_| Err(self.down()))
     }
 

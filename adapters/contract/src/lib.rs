@@ -25,7 +25,8 @@ pub use grid::{Grid, Pace, Seat};
 pub use handle::{Devices, LineEnd, LineHandle, line};
 pub use inspection::{Exchange, Inspection};
 pub use polled::{
-    Agenda, Durable, Encoded, Failed, FailedKind, Polled, PolledGroup, Shown, Task, Timing, Work,
+    Agenda, Durable, Encoded, Failed, FailedKind, Identity, Polled, PolledGroup, Shown, Task,
+    Timing, Work,
 };
-pub use request::{NotRead, ReadNow, Request};
+pub use request::{NotRead, Raw, ReadNow, Request};
 pub use status::{BreakerState, Counters, DeviceStatus, LineState, LineStatus, Trouble};

@@ -10,6 +10,7 @@ mod device;
 mod explain;
 mod job;
 mod outcome;
+mod raw;
 mod read;
 mod report;
 
@@ -56,8 +57,16 @@ pub trait Polled: PartialEq + Debug {
     -> Result<Encoded<Self::Write>, (Reason, Arc<str>)>;
     /// The requests whose answers say which asset this is; none where it cannot say.
     fn identity(&self) -> Vec<Self::Batch>;
-    /// Which asset it is, by the answers to [`Polled::identity`].
-    fn identify(&self, answers: &[Self::Answer]) -> Option<Arc<str>>;
+    /// Which asset it is, by the answers to [`Polled::identity`] in their order; `None` where one was refused.
+    fn identify(&self, answers: &[Option<Self::Answer>]) -> Identity;
+    /// The request in the protocol's own words, where it is one that reads.
+    fn raw(&self, _request: &[u8]) -> Option<Self::Batch> {
+        None
+    }
+    /// The data of an answer to [`Polled::raw`].
+    fn raw_answer(&self, _answer: &Self::Answer) -> Vec<u8> {
+        Vec::new()
+    }
     /// Microseconds between the end of an exchange with it and the next request to it.
     fn pause(&self) -> i64 {
         0
@@ -71,6 +80,12 @@ pub trait Polled: PartialEq + Debug {
         1
     }
 
+    /// How often it may ask for patience before its answer counts as a refusal, and the first pause then, in
+    /// microseconds; each further one is twice as long.
+    fn busy(&self) -> (u8, i64) {
+        (3, 200_000)
+    }
+
     /// Where a point lives, in the protocol's words; `None`: the device.
     fn place(&self, point: Option<u16>) -> String;
     /// The bytes of a request as they went over the wire.
@@ -82,6 +97,17 @@ pub trait Polled: PartialEq + Debug {
     fn explain(&self, batch: &Self::Batch, answer: &Self::Answer, point: u16) -> Vec<String>;
     /// What remains at risk for a point.
     fn risks(&self, point: u16) -> Vec<String>;
+}
+
+/// Which asset a device says it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The asset's own id; `None` where it has none.
+    pub asset: Option<Arc<str>>,
+    /// All that it said, in words.
+    pub said: Option<Arc<str>>,
+    /// What should be otherwise by its configuration, in words.
+    pub differs: Vec<String>,
 }
 
 /// A group of a polled device.

@@ -20,8 +20,13 @@ use crate::device::DeviceFile;
 pub struct ProfileFile<S, P> {
     /// The document that says all this.
     pub source: SourceKeys,
-    /// Whether it has been tried on a real device.
+    /// Further documents that say the same, or the rest of it.
+    #[serde(default)]
+    pub also: Vec<SourceKeys>,
+    /// Whether what it says was really read in its sources.
     pub status: StatusWord,
+    /// On which device it was tried: model, firmware, when, by whom. Absent: on none.
+    pub tried: Option<String>,
     /// Frames and what they mean.
     #[serde(default)]
     pub golden: Vec<GoldenKeys>,
@@ -41,15 +46,17 @@ pub struct SourceKeys {
     pub page: String,
     /// Where it was seen.
     pub url: Option<String>,
+    /// How much of it was seen, in which form, and what was taken.
+    pub seen: Option<String>,
 }
 
-/// Whether a profile has been tried on a real device.
+/// Whether the numbers of a profile were really read in its sources. Not whether it was tried: [`ProfileFile::tried`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusWord {
-    /// It has.
+    /// Each of them; `source` and `also` say where, and `seen` how.
     Verified,
-    /// It was written after the document only.
+    /// Not all of them: the document was not at hand.
     Unverified,
 }
 
@@ -77,6 +84,9 @@ pub enum GoldenWord {
     /// Composed by hand from the encoding that the document describes.
     Composed,
 }
+
+/// The directory of a library that holds no profiles: SunSpec's information models.
+pub const SUNSPEC: &str = "sunspec";
 
 /// The directories in which profiles are, the one that wins first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,7 +127,7 @@ impl Library {
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for root in &self.0 {
-            for vendor in entries(root) {
+            for vendor in entries(root).into_iter().filter(|vendor| vendor != SUNSPEC) {
                 for model in entries(&root.join(&vendor)) {
                     if let Some(model) = model.strip_suffix(".toml") {
                         names.push(format!("{vendor}/{model}"));
@@ -128,6 +138,20 @@ impl Library {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The files of SunSpec's information models; of two with one name the earlier directory's.
+    #[must_use]
+    pub fn models(&self) -> Vec<PathBuf> {
+        let mut models: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for root in &self.0 {
+            let folder = root.join(SUNSPEC);
+            for file in entries(&folder).into_iter().filter(|file| file.ends_with(".toml")) {
+                let path = folder.join(&file);
+                models.entry(file).or_insert(path);
+            }
+        }
+        models.into_values().collect()
     }
 
     fn help(&self, name: &str) -> String {
@@ -199,6 +223,22 @@ mod tests {
         assert_eq!(library.find("acme/pump").unwrap().text(), "# etc");
         assert_eq!(library.find("eastron/sdm630").unwrap().text(), "# usr");
         assert_eq!(library.names(), ["acme/pump", "eastron/sdm630"]);
+    }
+
+    #[test]
+    fn models_are_no_profiles() {
+        let (directory, library) = library();
+        for (root, text) in [("etc", "ours"), ("usr", "theirs")] {
+            let folder = directory.path().join(root).join(SUNSPEC);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("103.toml"), text).unwrap();
+        }
+        std::fs::write(directory.path().join("usr").join(SUNSPEC).join("1.toml"), "common")
+            .unwrap();
+        assert_eq!(library.names(), ["acme/pump", "eastron/sdm630"]);
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+        let models: Vec<String> = library.models().into_iter().map(read).collect();
+        assert_eq!(models, ["common", "ours"], "the earlier directory wins");
     }
 
     #[test]

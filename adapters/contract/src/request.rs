@@ -15,6 +15,8 @@ pub enum Request {
     Order(CommandOrder),
     /// Read points now.
     ReadNow(ReadNow),
+    /// Send this and tell what came back.
+    Raw(Raw),
     /// Tell everything that explains a point.
     Inspect {
         /// Whose point.
@@ -37,6 +39,17 @@ pub struct ReadNow {
     pub command: Option<CommandId>,
     /// Takes what was read, one change per group; the same changes are submitted.
     pub answer: oneshot::Sender<Result<Vec<Reported>, NotRead>>,
+}
+
+/// A request in the protocol's own words, for those who find out what a device consists of. Only what reads is sent.
+#[derive(Debug)]
+pub struct Raw {
+    /// Whom to ask.
+    pub twin: TwinId,
+    /// The request, without address and checksum.
+    pub request: Vec<u8>,
+    /// Takes the data of the answer.
+    pub answer: oneshot::Sender<Result<Vec<u8>, NotRead>>,
 }
 
 /// Why nothing was read.

@@ -37,7 +37,7 @@ struct Run {
 /// is larger than the device's limit gets a request of its own.
 #[must_use]
 pub fn plan(points: &[PointSpec], which: &[usize], limits: &Limits) -> Vec<Batch> {
-    let mut wanted: Vec<Run> = which.iter().filter_map(|at| single(points, *at)).collect();
+    let mut wanted: Vec<Run> = which.iter().filter_map(|at| single(points, *at, limits)).collect();
     wanted.sort_by_key(|run| (run.table, run.first, run.end, run.points.first().copied()));
     wanted.dedup_by_key(|run| run.points.first().copied());
     let mut runs: Vec<Run> = Vec::new();
@@ -72,14 +72,14 @@ pub fn differently(
         batches.first().is_some_and(|first| !avoid.contains(&first.request.shape()))
     };
     let which: Vec<usize> = batch.items.iter().map(|item| item.point).collect();
-    let own = which.iter().filter_map(|at| single(points, *at)).reduce(|a, b| Run {
+    let own = which.iter().filter_map(|at| single(points, *at, limits)).reduce(|a, b| Run {
         table: a.table,
         first: a.first.min(b.first),
         end: a.end.max(b.end),
         points: [a.points, b.points].concat(),
     })?;
     let others = (0..points.len()).filter(|at| !which.contains(at));
-    let longer = others.filter_map(|at| single(points, at)).filter_map(|other| {
+    let longer = others.filter_map(|at| single(points, at, limits)).filter_map(|other| {
         let (low, high) = if other.first < own.first { (&other, &own) } else { (&own, &other) };
         let end = low.end.max(high.end);
         let grown = Run { first: low.first, end, ..own.clone() };
@@ -88,7 +88,7 @@ pub fn differently(
     let longer = longer.map(|batch| vec![batch]).find(|batches| differs(batches));
     longer.or_else(|| {
         let mut order = which.clone();
-        order.sort_by_key(|at| single(points, *at).map(|run| (run.first, run.end)));
+        order.sort_by_key(|at| single(points, *at, limits).map(|run| (run.first, run.end)));
         (1..order.len()).find_map(|cut| {
             let (head, tail) = order.split_at(cut);
             let mut batches = plan(points, head, limits);
@@ -98,11 +98,14 @@ pub fn differently(
     })
 }
 
-fn single(points: &[PointSpec], at: usize) -> Option<Run> {
+fn single(points: &[PointSpec], at: usize, limits: &Limits) -> Option<Run> {
     let codec = &points.get(at)?.codec;
+    let table = codec.address().table;
     let first = u32::from(codec.address().number);
     let end = first + u32::from(codec.count());
-    Some(Run { table: codec.address().table, first, end, points: vec![at] })
+    let from_zero = limits.coils_from_zero && table == Table::Coil;
+    let first = if from_zero && end <= u32::from(limits.max_bits) { 0 } else { first };
+    Some(Run { table, first, end, points: vec![at] })
 }
 
 /// Whether `next`, which begins at or after the start of `run`, may be read by the same request.
@@ -114,7 +117,8 @@ fn joins(run: &Run, next: &Run, limits: &Limits) -> bool {
         (limits.max_registers.min(MAX_READ_REGISTERS), limits.gap_registers)
     };
     let end = run.end.max(next.end);
-    run.table == next.table
+    !limits.alone
+        && run.table == next.table
         && next.first.saturating_sub(run.end) <= u32::from(gap)
         && end - run.first <= u32::from(limit)
         && !limits.holes.iter().any(|hole| between(hole, run, next))

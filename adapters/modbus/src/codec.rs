@@ -12,7 +12,7 @@ use twin::ValueType;
 use crate::format::{Format, Kind, PartialWrite};
 use crate::scale::Exact;
 use crate::{Address, MAX_READ_REGISTERS, Order, Request};
-use ready::{bytes_of, order_of, ready};
+use ready::{bytes_of, order_of, powered, ready, span};
 
 /// Where a point stands and how its bytes become a value and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,19 @@ enum Ready {
         wide: bool,
         scaled: bool,
     },
+    /// A number and, elsewhere in the same run of registers, its power of ten.
+    Powered(Powered),
     Text,
     Bytes,
     Time,
+}
+
+/// Where number and power stand in the run, in registers from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Powered {
+    field: Field,
+    number: u8,
+    power: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +112,12 @@ pub enum CodecError {
     /// 64 bits do not hold it, or the factor is 0.
     #[error("factor and offset cannot be kept exactly in 64 bits, or the factor is 0")]
     Scale,
+    /// The power of ten is not usable.
+    #[error(
+        "a power of ten scales a whole number of 16 to 64 bits without a scale or offset of its own; its register is \
+         none of the number's, and one request reads both"
+    )]
+    Power,
     /// The sentinel cannot occur.
     #[error("{0:#x} cannot mean \"no value\": it does not fit into the value's bits")]
     Sentinel(u64),
@@ -122,6 +138,9 @@ pub enum EncodeError {
     /// The registers do not hold it.
     #[error("the value does not fit into the registers of {0}")]
     Range(Address),
+    /// The device chooses the power of ten.
+    #[error("the scale of {0} is for the device to choose: the point can only be read")]
+    Power(Address),
     /// The asset would take it for no value at all.
     #[error("what would be written means \"no value\" to the asset")]
     NotAValue,
@@ -144,11 +163,15 @@ impl PointCodec {
         let limit = usize::from(MAX_READ_REGISTERS);
         let count = u16::try_from(count).ok().filter(|n| (1..=limit).contains(&usize::from(*n)));
         let count = count.ok_or(CodecError::Size(bytes.div_ceil(2)))?;
+        let (address, count, at) = span(address, count, format.scale_at)?;
         if u32::from(address.number) + u32::from(count) > 65_536 {
             return Err(CodecError::End { address, count });
         }
         let order = order_of(&format, bytes)?;
-        let (ready, value_type) = ready(&format)?;
+        let (ready, value_type) = match at {
+            None => ready(&format)?,
+            Some(at) => powered(&format, at)?,
+        };
         let sentinels = !format.not_a_value.is_empty();
         let format = Arc::new(format);
         let codec = Self { address, count, format, sentinels, value_type, order, ready };
@@ -167,6 +190,7 @@ impl PointCodec {
                 }
                 field.width
             }
+            Ready::Powered(powered) => powered.field.width,
             Ready::Bool | Ready::Text | Ready::Bytes => 0,
             _ if self.count <= 4 => u8::try_from(self.count * 16).unwrap_or(0),
             _ => 0,

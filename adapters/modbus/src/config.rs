@@ -12,8 +12,11 @@ mod words;
 
 pub use device::{Device, DeviceKeys, Draft, device, implied_name, units};
 pub use fuzz::fuzz_one;
-pub use line::{LineKeys, Rs485Keys, SerialKeys, TimingKeys, TransportKeys, line, transport};
+pub use line::{
+    LineKeys, Rs485Keys, SerialKeys, TimingKeys, TlsKeys, TransportKeys, line, transport,
+};
 pub use point::{Notation, PointKeys, codec};
 pub use words::{
-    CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, ParityWord, PartialWord, TypeWord,
+    CharactersInWord, CharactersWord, ExtentWord, FieldWord, FramingWord, LayoutWord, PackingWord,
+    PadWord, ParityWord, PartialWord, TypeWord,
 };

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use adapter::{Encoded, Polled, PolledGroup, Work};
+use adapter::{Encoded, Identity, Polled, PolledGroup, Work};
 use twin::{Entry, Order, Reason, TwinId};
 
 use crate::batch::{self, Batch};
+use crate::identity;
 use crate::spec::{DeviceSpec, PointSpec, When};
 use crate::{PointCodec, Request, Response, Write, decode_reply};
 
@@ -13,14 +14,8 @@ use crate::{PointCodec, Request, Response, Write, decode_reply};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Device {
     pub(crate) spec: DeviceSpec,
-    pub(crate) frames: Frames,
-}
-
-/// How its bytes are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Frames {
-    Tcp,
-    Rtu,
+    /// Its frames carry a number by which an answer is known.
+    pub(crate) numbered: bool,
 }
 
 impl Device {
@@ -112,25 +107,40 @@ impl Polled for Device {
     }
 
     fn identity(&self) -> Vec<Batch> {
-        let read = |codec: &PointCodec| Batch { request: codec.read(), items: Vec::new() };
-        self.spec.identity.iter().map(read).collect()
+        let alone = |request| Batch { request, items: Vec::new() };
+        let said = self
+            .spec
+            .identification
+            .map(|spec| Request::Identify { extent: spec.extent, object: 0 });
+        said.into_iter().chain(self.spec.identity.iter().map(PointCodec::read)).map(alone).collect()
     }
 
-    fn identify(&self, answers: &[Response]) -> Option<Arc<str>> {
-        let mut words = Vec::new();
-        for (codec, answer) in self.spec.identity.iter().zip(answers) {
-            let Response::Registers(bytes) = answer else { continue };
-            let (value, quality) = codec.decode(bytes);
-            let value = value.filter(|_| quality.is_good())?;
-            words.push(said(&value));
-        }
-        let words = words.join(" ");
-        let words = words.trim();
-        (!words.is_empty()).then(|| words.into())
+    fn identify(&self, answers: &[Option<Response>]) -> Identity {
+        identity::identify(&self.spec, answers)
+    }
+
+    fn retries(&self) -> u8 {
+        self.spec.retries
+    }
+
+    fn busy(&self) -> (u8, i64) {
+        self.spec.busy
     }
 
     fn pause(&self) -> i64 {
         self.spec.pause
+    }
+
+    fn raw(&self, request: &[u8]) -> Option<Batch> {
+        let request = Request::reading(request)?;
+        Some(Batch { request, items: Vec::new() })
+    }
+
+    fn raw_answer(&self, answer: &Response) -> Vec<u8> {
+        match answer {
+            Response::Registers(bytes) | Response::Bits(bytes) => bytes.to_vec(),
+            Response::Written | Response::Identification(_) => Vec::new(),
+        }
     }
 
     fn place(&self, point: Option<u16>) -> String {
@@ -164,6 +174,9 @@ impl Polled for Device {
             Work::Write(Write::Modify(modify)) => modify.read().function(),
         };
         pdu.push(function);
+        if let Response::Identification(said) = answer {
+            pdu.extend_from_slice(&said.bytes());
+        }
         if let Response::Registers(bytes) | Response::Bits(bytes) = answer {
             pdu.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
             pdu.extend_from_slice(bytes);
@@ -202,7 +215,7 @@ impl Polled for Device {
     }
 
     fn risks(&self, point: u16) -> Vec<String> {
-        let Some((at, _)) = self.at(point).filter(|_| self.frames == Frames::Rtu) else {
+        let Some((at, _)) = self.at(point).filter(|_| !self.numbered) else {
             return Vec::new();
         };
         let limits = &self.spec.limits;
@@ -218,20 +231,5 @@ impl Polled for Device {
              from a late answer"
                 .into(),
         ]
-    }
-}
-
-/// A value as a part of an asset id.
-fn said(value: &twin::Value) -> String {
-    use twin::Value;
-    match value {
-        Value::Text(text) => text.trim().into(),
-        Value::Unsigned(n) => n.to_string(),
-        Value::Signed(n) | Value::Decimal(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
-        Value::Bool(b) => b.to_string(),
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        Value::Time(t) => t.0.to_string(),
-        Value::List(of) | Value::Record(of) => of.iter().map(said).collect::<Vec<_>>().join(" "),
     }
 }

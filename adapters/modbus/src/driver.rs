@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use twin::Boottime;
 
 use crate::Master;
-use crate::device::{Device, Frames};
+use crate::device::Device;
 use crate::open::{OpenError, Opened, Opening, master, open};
 use crate::sequence::{Next, Sequence};
 use crate::slot::Slot;
@@ -170,12 +170,9 @@ impl Driver {
     }
 
     fn configure(&mut self, now: i64) {
-        let frames = match self.spec.transport {
-            Transport::Tcp { .. } => Frames::Tcp,
-            Transport::RtuOverTcp { .. } | Transport::Serial(_) => Frames::Rtu,
-        };
+        let numbered = self.spec.transport.serial_framing().is_none();
         let specs = self.devices.borrow_and_update().clone();
-        let device = |spec: &DeviceSpec| Device { spec: spec.clone(), frames };
+        let device = |spec: &DeviceSpec| Device { spec: spec.clone(), numbered };
         self.agenda.configure(specs.iter().map(device).collect(), now);
     }
 
@@ -184,6 +181,7 @@ impl Driver {
         match request {
             Request::Order(order) => self.agenda.order(order, now),
             Request::ReadNow(read) => self.agenda.read_now(read, now.boottime.0),
+            Request::Raw(raw) => self.agenda.raw(raw, now.boottime.0),
             Request::Inspect { twin, index, answer } => {
                 if let Some(inspection) = self.agenda.inspect(&twin, index, now.boottime.0) {
                     // Who asked may have gone; nobody misses the answer then.
@@ -217,7 +215,7 @@ impl Driver {
     /// Starts something on a connection that is ready; `false` where there is nothing to start.
     async fn start(&mut self, at: usize, now: i64) -> io::Result<bool> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(false) };
-        if matches!(slot.master, Master::Rtu(_)) {
+        if matches!(slot.master, Master::Serial(_)) {
             slot.drain(now).await?;
             if slot.ready_at().is_none_or(|ready| ready > now) {
                 return Ok(true);
@@ -270,7 +268,9 @@ impl Driver {
     fn open(&mut self, now: i64) {
         let due = || self.agenda.wake().is_some_and(|wake| wake <= now);
         let most = match &self.spec.transport {
-            Transport::Tcp { .. } => usize::from(self.spec.timing.max_connections.max(1)),
+            Transport::Tcp { .. } | Transport::Tls(_) => {
+                usize::from(self.spec.timing.max_connections.max(1))
+            }
             _ => 1,
         };
         let wanted = match self.retry {
@@ -360,11 +360,15 @@ impl Driver {
     }
 
     fn close_idle(&mut self, now: i64) {
-        let limit = self.spec.timing.idle_close;
-        if limit <= 0 || self.slots.is_empty() {
+        let timing = &self.spec.timing;
+        let due = self.agenda.wake().is_some_and(|wake| wake <= now);
+        let limit = if timing.close_after_poll && !due { 0 } else { timing.idle_close };
+        if (limit <= 0 && !timing.close_after_poll) || due || self.slots.is_empty() {
             return;
         }
-        self.slots.retain(|slot| !slot.idle() || now < slot.used.saturating_add(limit));
+        // One that was just opened still has to be used.
+        let spare = |slot: &Slot| slot.idle() && (limit > 0 || slot.used > slot.opened);
+        self.slots.retain(|slot| !spare(slot) || now < slot.used.saturating_add(limit));
         if self.slots.is_empty() {
             self.shown.state(LineState::Idle, now);
         }

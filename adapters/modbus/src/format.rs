@@ -13,12 +13,17 @@ pub struct Format {
     pub order: Option<Order>,
     /// What one step of the raw number is worth; `None` = the raw number is the value, an integer stays an integer.
     pub scale: Option<Scale>,
+    /// The register of the same table that holds a power of ten by which the device itself scales the raw number; it
+    /// is read together with the value each time.
+    pub scale_at: Option<u16>,
     /// Raw numbers that mean "no value here", compared with the raw bits in the value's width: `0x8000`.
     pub not_a_value: Vec<u64>,
     /// How a part of a register is written.
     pub partial: PartialWrite,
     /// A single register or coil is written with function 16 or 15 too, for devices without 6 and 5.
     pub multiple: bool,
+    /// Registers are written with function 23, which reads them in the same request.
+    pub read_write: bool,
 }
 
 impl Format {
@@ -29,9 +34,11 @@ impl Format {
             kind,
             order: None,
             scale: None,
+            scale_at: None,
             not_a_value: Vec::new(),
             partial: PartialWrite::Refused,
             multiple: false,
+            read_write: false,
         }
     }
 }
@@ -67,7 +74,7 @@ pub enum Kind {
         /// The highest bit.
         last: u8,
     },
-    /// Text, two characters to a register.
+    /// Text, two characters to a register or one.
     Text {
         /// How many registers.
         registers: u16,
@@ -75,6 +82,8 @@ pub enum Kind {
         pad: u8,
         /// How bytes become characters.
         characters: Characters,
+        /// Which bytes of a register hold a character.
+        place: TextPlace,
     },
     /// Bytes without further meaning.
     Bytes {
@@ -129,6 +138,18 @@ pub enum Characters {
     Utf8,
     /// Latin 1: every byte is a character.
     Latin1,
+}
+
+/// Which bytes of a register hold a character of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TextPlace {
+    /// Both, the more significant one first.
+    #[default]
+    Both,
+    /// The more significant one; the other one means nothing and is written as 0.
+    High,
+    /// The less significant one; the other one means nothing and is written as 0.
+    Low,
 }
 
 /// How a part of a register (a bit, a byte) is written.

@@ -18,6 +18,9 @@ impl fmt::Display for Format {
                 write!(f, ", offset {offset}")?;
             }
         }
+        if let Some(at) = self.scale_at {
+            write!(f, ", power of ten in {at}")?;
+        }
         if !self.not_a_value.is_empty() {
             let all: Vec<String> = self.not_a_value.iter().map(|n| format!("0x{n:X}")).collect();
             write!(f, ", not a value: {}", all.join(", "))?;

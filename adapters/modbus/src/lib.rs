@@ -1,6 +1,6 @@
-//! Modbus TCP and RTU.
+//! Modbus TCP (also with TLS and over UDP), RTU and ASCII (also over TCP).
 //!
-//! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`RtuMaster`]
+//! The pure part has no I/O and no clock: [`Request`] and [`Response`] (what travels), [`TcpMaster`] and [`SerialMaster`]
 //! (who takes which answer for which request; bytes and boottime in microseconds are arguments), [`PointCodec`] (one
 //! object that reads and writes a point), [`batch`] (few requests for many points), [`spec`] (lines and devices as
 //! plain data). [`config`] makes specs of TOML sections. Deliberately absent from it: sockets, ports, schedules, retries, the twin store.
@@ -8,6 +8,7 @@
 //! [`run`] is the task that touches the world: it drives one line by the agenda that all polled protocols share.
 
 mod address;
+mod ascii_frame;
 pub mod batch;
 mod calendar;
 pub mod codec;
@@ -17,21 +18,27 @@ mod driver;
 mod exchange;
 mod format;
 mod format_words;
+mod identification;
+mod identity;
 mod master;
 mod open;
 mod order;
 pub mod pdu;
 mod port;
 mod reply;
-pub mod rtu;
 mod rtu_frame;
 mod scale;
 mod sequence;
+mod serial_frame;
 mod serial_line;
+pub mod serial_master;
 mod slot;
 pub mod spec;
+pub mod sunspec;
 pub mod tcp;
 mod tcp_line;
+mod tls_line;
+mod udp_line;
 mod write;
 
 pub use address::{Address, AddressError, Table};
@@ -40,17 +47,19 @@ pub use codec::{CodecError, EncodeError, PointCodec};
 pub use driver::run;
 pub use exchange::{Completed, Counters, Desync, Exchange, Failure, StartError};
 pub use format::{
-    Characters, Format, Int, Kind, PartialWrite, TimeField, TimeLayout, TimeUnit, Whole,
+    Characters, Format, Int, Kind, PartialWrite, TextPlace, TimeField, TimeLayout, TimeUnit, Whole,
 };
+pub use identification::{Extent, Identification};
 pub use master::Master;
 pub use order::{Order, OrderError};
 pub use pdu::{
-    AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_WRITE_BITS, MAX_WRITE_REGISTERS,
-    Request, RequestError, Response, Shape,
+    AnswerError, Exception, MAX_READ_BITS, MAX_READ_REGISTERS, MAX_READ_WRITE_REGISTERS,
+    MAX_WRITE_BITS, MAX_WRITE_REGISTERS, Request, RequestError, Response, Shape,
 };
 pub use port::identity;
 pub use reply::{decode_reply, fail_reply};
-pub use rtu::{RtuMaster, RtuTimes};
 pub use scale::{Decimal, DecimalError, Scale};
+pub use serial_frame::SerialFraming;
+pub use serial_master::{SerialMaster, SerialTimes};
 pub use tcp::TcpMaster;
 pub use write::{Modify, Write};

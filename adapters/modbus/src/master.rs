@@ -1,6 +1,6 @@
 //! Either master behind one set of words, so that a driver need not know which frames its line carries.
 
-use crate::{Completed, Counters, Desync, Exchange, RtuMaster, Shape, StartError, TcpMaster};
+use crate::{Completed, Counters, Desync, Exchange, SerialMaster, Shape, StartError, TcpMaster};
 
 /// The master of a line.
 #[derive(Debug)]
@@ -8,7 +8,7 @@ pub enum Master {
     /// Frames with a transaction id.
     Tcp(TcpMaster),
     /// Frames with a checksum.
-    Rtu(RtuMaster),
+    Serial(SerialMaster),
 }
 
 impl Master {
@@ -17,7 +17,7 @@ impl Master {
     pub fn ready_at(&self) -> Option<i64> {
         match self {
             Self::Tcp(master) => master.ready_at(),
-            Self::Rtu(master) => master.ready_at(),
+            Self::Serial(master) => master.ready_at(),
         }
     }
 
@@ -30,7 +30,7 @@ impl Master {
     ) -> Result<(), StartError> {
         match self {
             Self::Tcp(master) => master.start(now, exchange, out),
-            Self::Rtu(master) => master.start(now, exchange, out),
+            Self::Serial(master) => master.start(now, exchange, out),
         }
     }
 
@@ -43,7 +43,7 @@ impl Master {
     ) -> Result<(), Desync> {
         match self {
             Self::Tcp(master) => master.received(now, bytes, done),
-            Self::Rtu(master) => {
+            Self::Serial(master) => {
                 master.received(now, bytes, done);
                 Ok(())
             }
@@ -54,7 +54,7 @@ impl Master {
     pub fn tick(&mut self, now: i64, done: &mut Vec<Completed>) {
         match self {
             Self::Tcp(master) => master.tick(now, done),
-            Self::Rtu(master) => master.tick(now, done),
+            Self::Serial(master) => master.tick(now, done),
         }
     }
 
@@ -63,7 +63,7 @@ impl Master {
     pub fn wake(&self) -> Option<i64> {
         match self {
             Self::Tcp(master) => master.wake(),
-            Self::Rtu(master) => master.wake(),
+            Self::Serial(master) => master.wake(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Master {
     pub fn lost(&mut self, now: i64, done: &mut Vec<Completed>) {
         match self {
             Self::Tcp(master) => master.lost(now, done),
-            Self::Rtu(master) => master.lost(now, done),
+            Self::Serial(master) => master.lost(now, done),
         }
     }
 
@@ -80,7 +80,7 @@ impl Master {
     pub fn in_flight(&self) -> usize {
         match self {
             Self::Tcp(master) => master.in_flight(),
-            Self::Rtu(master) => master.in_flight(),
+            Self::Serial(master) => master.in_flight(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Master {
     pub fn must_differ(&self, unit: u8) -> Vec<Shape> {
         match self {
             Self::Tcp(master) => master.must_differ(unit),
-            Self::Rtu(master) => master.must_differ(unit),
+            Self::Serial(master) => master.must_differ(unit),
         }
     }
 
@@ -98,7 +98,7 @@ impl Master {
     pub fn counters(&self) -> Counters {
         match self {
             Self::Tcp(master) => master.counters(),
-            Self::Rtu(master) => master.counters(),
+            Self::Serial(master) => master.counters(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::Table;
+use crate::identification::{self, Extent, Identification};
 
 /// The most bits that one request can read.
 pub const MAX_READ_BITS: u16 = 2000;
@@ -14,6 +15,8 @@ pub const MAX_READ_REGISTERS: u16 = 125;
 pub const MAX_WRITE_BITS: u16 = 1968;
 /// The most registers that one request can write.
 pub const MAX_WRITE_REGISTERS: u16 = 123;
+/// The most registers that a request which also reads can write: its fields leave room for no more.
+pub const MAX_READ_WRITE_REGISTERS: u16 = 121;
 /// The most bytes that a protocol data unit has.
 pub const MAX_PDU: usize = 253;
 
@@ -66,6 +69,24 @@ pub enum Request {
         /// The new value of the others.
         set: u16,
     },
+    /// Function 23: writes a run of holding registers, then reads another.
+    ReadWrite {
+        /// The first register to read.
+        read: u16,
+        /// How many to read.
+        count: u16,
+        /// The first register to write.
+        write: u16,
+        /// What to write, in order.
+        values: Box<[u16]>,
+    },
+    /// Function 43/14: the device says what it is, from this object on.
+    Identify {
+        /// How much it is to say.
+        extent: Extent,
+        /// The first object.
+        object: u8,
+    },
 }
 
 /// What a device answered, checked against what it was asked.
@@ -77,6 +98,8 @@ pub enum Response {
     Bits(Box<[u8]>),
     /// The write was carried out.
     Written,
+    /// What the device says it is.
+    Identification(Identification),
 }
 
 /// What an answer looks like from outside: two requests with the same shape have answers that cannot be told apart.
@@ -181,20 +204,36 @@ impl Request {
             Self::WriteCoils { .. } => 15,
             Self::WriteRegisters { .. } => 16,
             Self::MaskRegister { .. } => 22,
+            Self::ReadWrite { .. } => 23,
+            Self::Identify { .. } => 43,
         }
+    }
+
+    /// The sound request that reads (functions 1 to 4) of these bytes.
+    #[must_use]
+    pub fn reading(pdu: &[u8]) -> Option<Self> {
+        let [function, a, b, c, d] = *pdu else { return None };
+        let table = Table::ALL.into_iter().find(|table| {
+            Self::Read { table: *table, start: 0, count: 1 }.function() == function
+        })?;
+        let (start, count) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let request = Self::Read { table, start, count };
+        request.check().is_ok().then_some(request)
     }
 
     /// Whether it changes the device.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        !matches!(self, Self::Read { .. })
+        !matches!(self, Self::Read { .. } | Self::Identify { .. })
     }
 
-    /// What the answer looks like when the device does not refuse.
+    /// What the answer looks like when the device does not refuse; the longest there is, where nobody knows before.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let length = match self {
             Self::Read { table, count, .. } => 2 + data_bytes(*table, *count),
+            Self::ReadWrite { count, .. } => 2 + data_bytes(Table::Holding, *count),
+            Self::Identify { .. } => MAX_PDU,
             Self::MaskRegister { .. } => 7,
             _ => 5,
         };
@@ -214,9 +253,14 @@ impl Request {
             Self::WriteRegisters { start, values } => {
                 (Table::Holding, *start, values.len(), MAX_WRITE_REGISTERS)
             }
-            Self::WriteCoil { .. } | Self::WriteRegister { .. } | Self::MaskRegister { .. } => {
-                return Ok(());
+            Self::ReadWrite { read, count, write, values } => {
+                Self::Read { table: Table::Holding, start: *read, count: *count }.check()?;
+                (Table::Holding, *write, values.len(), MAX_READ_WRITE_REGISTERS)
             }
+            Self::WriteCoil { .. }
+            | Self::WriteRegister { .. }
+            | Self::MaskRegister { .. }
+            | Self::Identify { .. } => return Ok(()),
         };
         if count == 0 || count > usize::from(limit) {
             return Err(RequestError::Count { table, count, limit });
@@ -264,6 +308,17 @@ impl Request {
                 word(out, *keep);
                 word(out, *set);
             }
+            Self::ReadWrite { read, count, write, values } => {
+                word(out, *read);
+                word(out, *count);
+                word(out, *write);
+                word(out, values.len() as u16);
+                out.push(values.len() as u8 * 2);
+                values.iter().for_each(|value| word(out, *value));
+            }
+            Self::Identify { extent, object } => {
+                out.extend([identification::MEI, extent.code(), *object]);
+            }
         }
     }
 
@@ -277,10 +332,17 @@ impl Request {
         if *function != self.function() {
             return Err(AnswerError::Malformed("function"));
         }
+        if let Self::Identify { extent, .. } = self {
+            return Identification::parse(extent.code(), rest).map(Response::Identification);
+        }
         if pdu.len() != self.shape().length {
             return Err(AnswerError::Malformed("length"));
         }
-        let Self::Read { table, count, .. } = self else { return self.accept_echo(pdu) };
+        let (table, count) = match self {
+            Self::Read { table, count, .. } => (table, count),
+            Self::ReadWrite { count, .. } => (&Table::Holding, count),
+            _ => return self.accept_echo(pdu),
+        };
         let (bytes, data) = rest.split_first().ok_or(AnswerError::Malformed("length"))?;
         if usize::from(*bytes) != data_bytes(*table, *count) {
             return Err(AnswerError::Malformed("byte count"));
@@ -341,6 +403,8 @@ pub fn fuzz_one(data: &[u8]) {
         Request::WriteCoils { start, values: vec![true; usize::from(c)].into() },
         Request::WriteRegisters { start, values: vec![count; usize::from(c)].into() },
         Request::MaskRegister { number: start, keep: count, set: !count },
+        Request::ReadWrite { read: start, count, write: 1, values: vec![count; 2].into() },
+        Request::Identify { extent: Extent::Basic, object: c },
     ];
     for request in reads.into_iter().chain(writes) {
         if request.check().is_ok()

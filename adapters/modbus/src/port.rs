@@ -51,21 +51,24 @@ pub(crate) fn resolve(port: &SerialPort, class: &Path) -> Result<PathBuf, OpenEr
 }
 
 /// What a line is, whatever it is called: two configurations with the same identity name the same line.
+///
+/// A serial port is looked up in the file system: all links to a device node are that node, as long as it is there.
 #[must_use]
 pub fn identity(transport: &Transport) -> Arc<str> {
     use std::os::unix::fs::MetadataExt;
-    match transport {
-        Transport::Tcp { host, port } | Transport::RtuOverTcp { host, port } => {
-            format!("tcp {}:{port}", host.to_ascii_lowercase()).into()
-        }
-        Transport::Serial(serial) => {
-            let Ok(path) = resolve(&serial.port, Path::new(CLASS)) else {
-                return shown(&serial.port).into();
-            };
-            match fs::metadata(&path) {
-                Ok(node) if node.rdev() != 0 => format!("tty {}", node.rdev()).into(),
-                _ => path.display().to_string().into(),
-            }
+    if let Some((host, port)) = transport.host() {
+        let kind = if matches!(transport, Transport::Udp { .. }) { "udp" } else { "tcp" };
+        return format!("{kind} {}:{port}", host.to_ascii_lowercase()).into();
+    }
+    let Transport::Serial(serial) = transport else { return "".into() };
+    let Ok(path) = resolve(&serial.port, Path::new(CLASS)) else {
+        return shown(&serial.port).into();
+    };
+    match fs::metadata(&path) {
+        Ok(node) if node.rdev() != 0 => format!("tty {}", node.rdev()).into(),
+        _ => {
+            let path = fs::canonicalize(&path).unwrap_or(path);
+            path.display().to_string().into()
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn decode_reply(
                 Some(bit) => point.codec.decode(&[u8::from(bit)]),
                 None => point.codec.decode(&[]),
             },
-            Response::Written => point.codec.decode(&[]),
+            Response::Written | Response::Identification(_) => point.codec.decode(&[]),
         };
         entries.push(Entry { index: point.index, quality, value, offset });
     }

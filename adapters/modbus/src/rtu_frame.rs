@@ -2,23 +2,12 @@
 
 use crc::{CRC_16_MODBUS, Crc, Table};
 
+use crate::identification::{self, Identification};
 use crate::pdu::MAX_PDU;
-use crate::{AnswerError, Request, Response};
+use crate::serial_frame::Found;
+use crate::{AnswerError, Request};
 
 const CRC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_MODBUS);
-
-/// What was found among the bytes that were heard.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// The awaited answer, or the unit's refusal.
-    Answer(Result<Response, AnswerError>),
-    /// The own request, which ends here.
-    Echo(usize),
-    /// All that the answer should be, but for its checksum, and nothing else.
-    Damaged,
-    /// Not yet what is awaited; a sound frame of this unit was among it.
-    Nothing(Option<u8>),
-}
 
 /// A request as it travels on a serial line.
 pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
@@ -28,14 +17,6 @@ pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
     let sum = CRC.checksum(&frame);
     frame.extend_from_slice(&sum.to_le_bytes());
     frame
-}
-
-/// Whether an echo of this request can be told from its answer: single writes are answered by their own copy.
-pub(crate) fn tells_echo(request: &Request) -> bool {
-    !matches!(
-        request,
-        Request::WriteCoil { .. } | Request::WriteRegister { .. } | Request::MaskRegister { .. }
-    )
 }
 
 /// Looks for the answer to `request`; `own` is the request's frame where it must be taken off when heard.
@@ -67,9 +48,10 @@ pub(crate) fn find(heard: &[u8], unit: u8, request: &Request, own: Option<&[u8]>
 /// The frame that these bytes begin with: its length by its function, its checksum right.
 fn sound(bytes: &[u8]) -> Option<&[u8]> {
     let length = match (bytes.get(1)?, bytes.get(2)?) {
-        (1..=4, count) => usize::from(*count) + 5,
+        (1..=4 | 23, count) => usize::from(*count) + 5,
         (5 | 6 | 15 | 16, _) => 8,
         (22, _) => 10,
+        (43, &identification::MEI) => Identification::frame_length(bytes)?,
         (0x80.., _) => 5,
         _ => return None,
     };
@@ -79,9 +61,10 @@ fn sound(bytes: &[u8]) -> Option<&[u8]> {
 
 fn damaged(heard: &[u8], unit: u8, request: &Request) -> bool {
     let shape = request.shape();
+    let counted = matches!(request, Request::Read { .. } | Request::ReadWrite { .. });
     let count = shape.length.checked_sub(2).and_then(|n| u8::try_from(n).ok());
     heard.len() == shape.length + 3
         && heard.first() == Some(&unit)
         && heard.get(1) == Some(&shape.function)
-        && (request.is_write() || heard.get(2) == count.as_ref())
+        && (!counted || heard.get(2) == count.as_ref())
 }

@@ -62,12 +62,13 @@ impl FromStr for Decimal {
         let mut exponent = power.checked_sub(places).ok_or_else(error)?;
         while mantissa != 0 && mantissa % 10 == 0 {
             mantissa /= 10;
-            exponent += 1;
+            exponent = exponent.saturating_add(1);
         }
         if mantissa == 0 {
             return Ok(Self::ZERO);
         }
-        let exponent = i8::try_from(exponent).ok().filter(|e| e.abs() <= 18).ok_or_else(error)?;
+        let exponent =
+            i8::try_from(exponent).ok().filter(|e| e.unsigned_abs() <= 18).ok_or_else(error)?;
         Ok(Self { mantissa: if number.starts_with('-') { -mantissa } else { mantissa }, exponent })
     }
 }

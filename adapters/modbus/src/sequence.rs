@@ -8,7 +8,7 @@ use twin::{Cause, Quality};
 use crate::batch::{self, Batch};
 use crate::device::Device;
 use crate::write::{Modify, Write};
-use crate::{Exception, Exchange, Failure, Request, Response, Shape};
+use crate::{Exception, Exchange, Failure, Identification, Request, Response, Shape};
 
 /// A task and where it stands.
 #[derive(Debug)]
@@ -29,8 +29,12 @@ enum Then {
     End,
     /// This one: the first one only settles what the unit still owes after a timeout.
     Read(Request),
+    /// The rest of what the device says of itself, where it does not fit into one answer.
+    Gather(Identification),
     /// The write that the answer leads to.
     Modify(Modify),
+    /// Both requests of this: the first one only settles what the unit still owes.
+    Settled(Modify),
 }
 
 /// What follows an exchange.
@@ -49,10 +53,16 @@ impl Sequence {
         let (request, then) = match task.work {
             Work::Read(batch) => match prelude(device, &batch, owed) {
                 Some(first) => (first, Then::Read(batch.request)),
+                None if matches!(batch.request, Request::Identify { .. }) => {
+                    (batch.request, Then::Gather(Identification::default()))
+                }
                 None => (batch.request, Then::End),
             },
             Work::Write(Write::Request(request)) => (request, Then::End),
-            Work::Write(Write::Modify(modify)) => (modify.read().clone(), Then::Modify(modify)),
+            Work::Write(Write::Modify(modify)) => match settling(device, modify.read(), owed) {
+                Some(first) => (first, Then::Settled(modify)),
+                None => (modify.read().clone(), Then::Modify(modify)),
+            },
         };
         let (unit, timeout) = (device.spec.unit, device.spec.timeout);
         Self { ticket: task.ticket, unit, timeout, request, then, sent: None }
@@ -78,12 +88,29 @@ impl Sequence {
             (Then::Read(request), Ok(_) | Err(Failure::Exception(_))) => {
                 again(request, Then::End, None)
             }
+            (Then::Gather(mut said), Ok(Response::Identification(further))) => {
+                match (said.extend(further), said.next, &self.request) {
+                    (true, Some(object), Request::Identify { extent, .. }) => {
+                        let request = Request::Identify { extent: *extent, object };
+                        again(request, Then::Gather(said), Some(first))
+                    }
+                    _ => over(Ok(Response::Identification(said))),
+                }
+            }
+            // What it has said it has said.
+            (Then::Gather(said), Err(Failure::Exception(_))) if !said.objects.is_empty() => {
+                over(Ok(Response::Identification(said)))
+            }
+            (Then::Gather(_), result) => over(result.map_err(failed)),
             (Then::Read(_), Err(failure)) => over(Err(failed(failure))),
             (Then::Modify(modify), Ok(answer)) => match modify.write(&answer) {
                 Some(request) => again(request, Then::End, Some(first)),
                 None => over(Err(unwritten(Failure::Malformed("length")))),
             },
-            (Then::Modify(_), Err(failure)) => over(Err(unwritten(failure))),
+            (Then::Settled(modify), Ok(_) | Err(Failure::Exception(_))) => {
+                again(modify.read().clone(), Then::Modify(modify), Some(first))
+            }
+            (Then::Modify(_) | Then::Settled(_), Err(failure)) => over(Err(unwritten(failure))),
         }
     }
 
@@ -101,6 +128,20 @@ fn prelude(device: &Device, batch: &Batch, owed: &[Shape]) -> Option<Request> {
     }
     let other = batch::differently(&device.spec.points, batch, &device.spec.limits, owed)?;
     other.into_iter().next().map(|batch| batch.request)
+}
+
+/// Any read of the device's map whose answer cannot be taken for what the unit still owes, where `next` could.
+fn settling(device: &Device, next: &Request, owed: &[Shape]) -> Option<Request> {
+    if !owed.contains(&next.shape()) {
+        return None;
+    }
+    let spec = &device.spec;
+    let alone =
+        (0..spec.points.len()).flat_map(|at| batch::plan(&spec.points, &[at], &spec.limits));
+    let mut settling = alone
+        .filter_map(|batch| batch::differently(&spec.points, &batch, &spec.limits, owed))
+        .filter_map(|batches| Some(batches.into_iter().next()?.request));
+    settling.next()
 }
 
 /// What a failure says about the device, its readings, and in words.
@@ -122,4 +163,86 @@ fn unwritten(failure: Failure) -> Failed {
     let words: Arc<str> =
         format!("nothing was written, the read before it failed: {failure}").into();
     Failed { kind: FailedKind::Refused, quality: Quality::bad(Cause::Refused), words }
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter::Polled;
+    use twin::{Order, Value};
+
+    use super::*;
+    use crate::spec::{DeviceSpec, Limits, PointSpec, WriteSpec};
+    use crate::{Address, Format, Int, Kind, PartialWrite, PointCodec, Table, Whole};
+
+    /// A bit of register 7 that is written by reading, changing and writing; `others` are single registers far away.
+    fn device(others: &[(Table, u16)]) -> Device {
+        let codec =
+            |table, number, format| PointCodec::new(Address { table, number }, format).unwrap();
+        let bit = Kind::Bit { of: Whole::Bits16, bit: 2 };
+        let flag = Format { partial: PartialWrite::ReadModifyWrite, ..Format::new(bit) };
+        let mut codecs = vec![codec(Table::Holding, 7, flag)];
+        for (table, number) in others {
+            codecs.push(codec(*table, *number, Format::new(Kind::Int(Int::U16))));
+        }
+        let point = |(codec, index): (PointCodec, u16)| PointSpec {
+            index,
+            group: 0,
+            codec,
+            write: Some(WriteSpec { settle: 0 }),
+        };
+        let spec = DeviceSpec {
+            twin: "t".parse().unwrap(),
+            revision: 1,
+            unit: 3,
+            timeout: 1_000,
+            pause: 0,
+            limits: Limits { gap_registers: 0, ..Limits::default() },
+            groups: Vec::new(),
+            points: codecs.into_iter().zip(0..).map(point).collect(),
+            identity: Vec::new(),
+            identification: None,
+            nameplate: twin::Nameplate::default(),
+            retries: 1,
+            busy: (3, 200_000),
+        };
+        Device { spec, numbered: false }
+    }
+
+    fn requests(device: &Device, owed: &[Shape]) -> Vec<Request> {
+        let write = device.encode(0, &Order::Write(Value::Bool(true))).unwrap().write;
+        let task = Task { ticket: 1, device: 0, work: Work::Write(write) };
+        let mut sequence = Sequence::new(task, device, owed);
+        let mut requests = Vec::new();
+        loop {
+            let request = sequence.exchange().request;
+            let answer = match &request {
+                Request::Read { count, .. } => {
+                    Response::Registers(vec![0; usize::from(*count) * 2].into())
+                }
+                _ => Response::Written,
+            };
+            requests.push(request);
+            match sequence.next(0, Ok(answer)) {
+                Next::Again(next) => sequence = next,
+                Next::Over { result, .. } => {
+                    assert_eq!(result, Ok(Response::Written));
+                    return requests;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_partial_write_after_a_timeout_first_asks_for_something_else() {
+        let read = Request::Read { table: Table::Holding, start: 7, count: 1 };
+        let write = Request::WriteRegister { number: 7, value: 4 };
+        let with = device(&[(Table::Holding, 20), (Table::Input, 30)]);
+        assert_eq!(requests(&with, &[]), [read.clone(), write.clone()]);
+        // An answer of one holding register is still owed: an input register looks otherwise.
+        let other = Request::Read { table: Table::Input, start: 30, count: 1 };
+        assert_eq!(requests(&with, &[read.shape()]), [other, read.clone(), write.clone()]);
+        // Where every read of the map looks the same, the quarantine alone protects.
+        let without = device(&[(Table::Holding, 20)]);
+        assert_eq!(requests(&without, &[read.shape()]), [read, write]);
+    }
 }

@@ -59,7 +59,10 @@ pub(crate) fn open(spec: &SerialSpec) -> Result<Opened, OpenError> {
 fn configured(mut settings: Settings, spec: &SerialSpec, pty: bool) -> io::Result<Settings> {
     settings.set_raw();
     settings.set_baud_rate(spec.baud)?;
-    settings.set_char_size(CharSize::Bits8);
+    settings.set_char_size(match spec.data_bits {
+        7 if !pty => CharSize::Bits7,
+        _ => CharSize::Bits8,
+    });
     settings.set_parity(match spec.parity {
         _ if pty => serial2_tokio::Parity::None,
         Parity::None => serial2_tokio::Parity::None,

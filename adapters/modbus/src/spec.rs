@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use twin::TwinId;
+use twin::{Nameplate, TwinId};
 
-use crate::{PointCodec, Table, pdu};
+use crate::{Extent, PointCodec, SerialFraming, Table, pdu};
 
 /// One line: a serial bus or a TCP connection, with everything that is reached over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +27,61 @@ pub enum Transport {
         /// Port, usually 502.
         port: u16,
     },
+    /// Modbus TCP inside TLS ("Modbus/TCP Security").
+    Tls(TlsSpec),
+    /// The frames of Modbus TCP, one to a datagram.
+    Udp {
+        /// Host name or address.
+        host: Arc<str>,
+        /// Port, usually 502.
+        port: u16,
+    },
     /// Serial frames over a TCP connection, as transparent device servers carry them.
-    RtuOverTcp {
+    SerialOverTcp {
         /// Host name or address.
         host: Arc<str>,
         /// Port.
         port: u16,
+        /// How the frames look.
+        framing: SerialFraming,
     },
     /// A serial line.
     Serial(SerialSpec),
+}
+
+impl Transport {
+    /// The framing where frames have no transaction id.
+    #[must_use]
+    pub fn serial_framing(&self) -> Option<SerialFraming> {
+        match self {
+            Self::Tcp { .. } | Self::Tls(_) | Self::Udp { .. } => None,
+            Self::SerialOverTcp { framing, .. } => Some(*framing),
+            Self::Serial(serial) => Some(serial.framing),
+        }
+    }
+
+    /// Host and port, where it goes over a network.
+    #[must_use]
+    pub fn host(&self) -> Option<(&Arc<str>, u16)> {
+        match self {
+            Self::Tcp { host, port }
+            | Self::Udp { host, port }
+            | Self::SerialOverTcp { host, port, .. }
+            | Self::Tls(TlsSpec { host, port, .. }) => Some((host, *port)),
+            Self::Serial(_) => None,
+        }
+    }
+}
+
+/// Modbus TCP inside TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSpec {
+    /// Host name or address.
+    pub host: Arc<str>,
+    /// Port, usually 802.
+    pub port: u16,
+    /// Whom we trust and who we are.
+    pub settings: tls::ClientSettings,
 }
 
 /// A serial line.
@@ -43,8 +89,12 @@ pub enum Transport {
 pub struct SerialSpec {
     /// Which port.
     pub port: SerialPort,
+    /// How frames look on it.
+    pub framing: SerialFraming,
     /// Bits per second.
     pub baud: u32,
+    /// Data bits, 7 or 8; 8 unless frames are ASCII.
+    pub data_bits: u8,
     /// The parity bit.
     pub parity: Parity,
     /// Stop bits, 1 or 2.
@@ -56,10 +106,10 @@ pub struct SerialSpec {
 }
 
 impl SerialSpec {
-    /// Bits that one character takes on the line: start, eight data, parity, stop.
+    /// Bits that one character takes on the line: start, data, parity, stop.
     #[must_use]
     pub fn bits_per_character(&self) -> u8 {
-        1 + 8 + u8::from(self.parity != Parity::None) + self.stop_bits
+        1 + self.data_bits + u8::from(self.parity != Parity::None) + self.stop_bits
     }
 }
 
@@ -119,6 +169,8 @@ pub struct Timing {
     pub max_in_flight: u16,
     /// TCP connections at once to the host.
     pub max_connections: u16,
+    /// A connection is closed as soon as nothing is due, so that others can have it.
+    pub close_after_poll: bool,
     /// After a broadcast, until every unit has carried it out.
     pub turnaround: i64,
     /// Silence between frames on a serial line; 0 = 3.5 characters (1.75 ms above 19200 baud).
@@ -134,6 +186,7 @@ impl Default for Timing {
             idle_close: 0,
             max_in_flight: 1,
             max_connections: 1,
+            close_after_poll: false,
             turnaround: 100_000,
             silence: 0,
         }
@@ -161,6 +214,23 @@ pub struct DeviceSpec {
     pub points: Arc<[PointSpec]>,
     /// Where it says which asset it is, joined by spaces; empty where it does not.
     pub identity: Vec<PointCodec>,
+    /// How it is asked what it is by function 43/14; `None`: not at all.
+    pub identification: Option<IdentificationSpec>,
+    /// What should be on its plate.
+    pub nameplate: Nameplate,
+    /// How often what brought no answer is asked again.
+    pub retries: u8,
+    /// How often it may ask for patience, and how long it is given the first time, in microseconds.
+    pub busy: (u8, i64),
+}
+
+/// How a device is asked what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentificationSpec {
+    /// How much it is to say.
+    pub extent: Extent,
+    /// The object that is its serial number, where it has one.
+    pub serial: Option<u8>,
 }
 
 /// Points that are read together: one completed acquisition is one change.
@@ -214,6 +284,10 @@ pub struct Limits {
     pub gap_bits: u16,
     /// Items that must never be part of a request unless a point stands on them.
     pub holes: Vec<Hole>,
+    /// Each point has a request of its own.
+    pub alone: bool,
+    /// Requests for coils begin at coil 0.
+    pub coils_from_zero: bool,
 }
 
 impl Default for Limits {
@@ -224,6 +298,8 @@ impl Default for Limits {
             gap_registers: 16,
             gap_bits: 128,
             holes: Vec::new(),
+            alone: false,
+            coils_from_zero: false,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Modbus TCP: frames with a transaction id, and the master that matches them. No sockets: bytes and time come in.
+//! Modbus TCP and UDP: frames with a transaction id, and the master that matches them. No sockets: bytes and time come
+//! in.
 //!
 //! An answer with an unknown id (late, repeated, foreign) is discarded and the waiting goes on.
 //!
@@ -19,6 +20,7 @@ const HEADER: usize = 7;
 /// The master of one TCP connection. Make a new one, or call [`TcpMaster::lost`], for each connection.
 #[derive(Debug)]
 pub struct TcpMaster {
+    datagrams: bool,
     max_in_flight: usize,
     pause: i64,
     ready_at: i64,
@@ -45,6 +47,7 @@ impl TcpMaster {
     #[must_use]
     pub fn new(max_in_flight: u16, pause: i64, first_id: u16) -> Self {
         Self {
+            datagrams: false,
             max_in_flight: usize::from(max_in_flight.max(1)),
             pause,
             ready_at: i64::MIN,
@@ -55,6 +58,13 @@ impl TcpMaster {
             owed: Owed::default(),
             counters: Counters::default(),
         }
+    }
+
+    /// The same for datagrams: what is received at once is one, holds whole frames, and can be lost or come twice.
+    /// Nothing is sent again under its old id; whoever asks again gets a new one.
+    #[must_use]
+    pub fn of_datagrams(max_in_flight: u16, pause: i64, first_id: u16) -> Self {
+        Self { datagrams: true, ..Self::new(max_in_flight, pause, first_id) }
     }
 
     /// From when on a request may start; `None` while as many as allowed are under way.
@@ -100,6 +110,14 @@ impl TcpMaster {
         done: &mut Vec<Completed>,
     ) -> Result<(), Desync> {
         if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.datagrams {
+            match frames(bytes) {
+                Ok((frames, [])) => frames.into_iter().for_each(|f| self.frame(now, f, done)),
+                // It says nothing about the next one.
+                _ => self.counters.discarded += 1,
+            }
             return Ok(());
         }
         self.buffer.extend_from_slice(bytes);
@@ -236,7 +254,11 @@ fn split(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, Desync> {
 
 /// Feeds a master arbitrary bytes, in arbitrary pieces; must never panic.
 pub fn fuzz_one(data: &[u8]) {
-    let mut master = TcpMaster::new(4, 0, 0);
+    fuzz_master(TcpMaster::new(4, 0, 0), data);
+    fuzz_master(TcpMaster::of_datagrams(4, 0, 0), data);
+}
+
+fn fuzz_master(mut master: TcpMaster, data: &[u8]) {
     let mut done = Vec::new();
     for (now, piece) in (0..).zip(data.chunks(11)) {
         let request = crate::Request::Read {

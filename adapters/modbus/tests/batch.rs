@@ -42,6 +42,27 @@ fn gaps_up_to_the_budget_are_read_along() {
 }
 
 #[test]
+fn a_device_may_want_one_request_per_point_or_coils_from_the_first() {
+    let points = [
+        point(0, "coil:5", Kind::Bool),
+        point(1, "coil:9", Kind::Bool),
+        point(2, "discrete:9", Kind::Bool),
+        point(3, "coil:1999", Kind::Bool),
+        point(4, "coil:2000", Kind::Bool),
+    ];
+    let limits = Limits { coils_from_zero: true, ..Limits::default() };
+    let coils = |start, count| read(Table::Coil, start, count);
+    // Coil 2000 cannot be had from coil 0: one request reads 2000.
+    let expected = [coils(0, 2000), coils(2000, 1), read(Table::Discrete, 9, 1)];
+    assert_eq!(requests(&points, &limits), expected);
+    let batches = plan(&points, &[1], &limits);
+    assert_eq!((batches[0].request.clone(), batches[0].items[0].at), (coils(0, 10), 9));
+    let alone = Limits { alone: true, ..Limits::default() };
+    let expected = [read(Table::Holding, 10, 1), read(Table::Holding, 11, 1)];
+    assert_eq!(requests(&u16s(&[10, 11]), &alone), expected);
+}
+
+#[test]
 fn holes_tables_and_limits_part_requests() {
     let holding = |start, count| read(Table::Holding, start, count);
     let hole = Hole { table: Table::Holding, first: 11, last: 11 };
@@ -157,6 +178,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             gap_registers,
             gap_bits,
             holes,
+            ..Limits::default()
         },
     )
 }

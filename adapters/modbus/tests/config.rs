@@ -6,7 +6,7 @@ use adapter_modbus::config::{
     DeviceKeys, LineKeys, Notation, PointKeys, codec, fuzz_one, line, units,
 };
 use adapter_modbus::spec::{Parity, SerialPort, Transport};
-use adapter_modbus::{Kind, PointCodec, TimeLayout};
+use adapter_modbus::{Kind, PointCodec, SerialFraming, TimeLayout};
 use proptest::prelude::*;
 use settings::{KeyPath, Place, Source};
 use twin::{IntKind, Value, ValueType};
@@ -55,6 +55,7 @@ fn a_scale_is_the_decimal_that_was_written() {
     assert!(wrong("address = 'holding:0'\nscale = 0").contains("scale"));
     assert!(wrong("address = 'holding:0'\nscale = nan").contains("scale"));
     assert!(wrong("address = 'holding:0'\nscale = 1e-300").contains("scale"));
+    assert!(wrong("address = 'holding:0'\nscale = 2.0283788210083205e-112").contains("scale"));
 }
 
 #[test]
@@ -99,6 +100,9 @@ fn every_mistake_names_its_key() {
         ("address = 'holding:1'\nbits = [9, 20]", "bits"),
         ("address = 'holding:1'\nbit = 1\nbits = [0, 1]", "bit"),
         ("address = 'holding:1'\nlength = 4", "length"),
+        ("address = 'holding:1'\ncharacters_in = 'low'", "characters_in"),
+        ("address = 'holding:1'\nmultiple = true\nread_write = true", "read_write"),
+        ("address = 'coil:1'\nread_write = true", "read_write"),
         ("address = 'holding:1'\ntype = 'text'\nlength = 200", "length"),
         ("address = 'holding:1'\ntype = 'text'\nlength = 2\nscale = 2", "scale"),
         ("address = 'holding:1'\nnot_a_value = [0x10000]", "not_a_value"),
@@ -160,6 +164,52 @@ fn a_serial_line_is_named_by_its_hardware() {
 }
 
 #[test]
+fn a_line_is_framed_as_it_says() {
+    let framing = |text: &str| read_line(text).unwrap().serial_framing();
+    assert_eq!(framing("tcp = 'h'"), None);
+    assert_eq!(framing("udp = 'h'"), None);
+    assert_eq!(framing("rtu_over_tcp = 'h:4001'"), Some(SerialFraming::Rtu));
+    assert_eq!(framing("ascii_over_tcp = 'h:4001'"), Some(SerialFraming::Ascii));
+    let serial = |text: &str| match read_line(&format!("serial = '/dev/x'\nbaud = 9600\n{text}")) {
+        Ok(Transport::Serial(serial)) => (serial.framing, serial.data_bits),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(serial(""), (SerialFraming::Rtu, 8));
+    assert_eq!(serial("framing = 'ascii'"), (SerialFraming::Ascii, 7));
+    assert_eq!(serial("framing = 'ascii'\ndata_bits = 8"), (SerialFraming::Ascii, 8));
+    for (text, part) in [
+        ("serial = '/dev/x'\nbaud = 9600\ndata_bits = 7", "data_bits: RTU frames are bytes"),
+        ("tcp = 'h'\nframing = 'ascii'", "framing: this key is only for serial lines"),
+        ("ascii_over_tcp = 'h'", "a number from 1 to 65535"),
+        ("udp = 'h'\nidle_close = '1s'", "idle_close: datagrams have no connection"),
+        ("udp = 'h'\ntcp = 'h'", "already reached by tcp"),
+        ("udp = 'h'\nsilence = '5ms'", "silence: only serial frames"),
+    ] {
+        let said = read_line(text).unwrap_err().join("; ");
+        assert!(said.contains(part), "{text}: {said}");
+    }
+}
+
+#[test]
+fn tls_has_a_port_of_its_own_and_files() {
+    let tls = |text: &str| match read_line(text) {
+        Ok(Transport::Tls(tls)) => Ok((tls.port, tls.settings)),
+        Err(messages) => Err(messages.join("; ")),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(tls("tcp = 'h'\ntls = {}"), Ok((802, tls::ClientSettings::default())));
+    let text = "tcp = 'h:9802'\ntls = { ca_file = '/a', certificate = '/c', key = '/k', server_name = 'n' }";
+    let (port, settings) = tls(text).unwrap();
+    assert_eq!((port, settings.server_name.as_deref()), (9802, Some("n")));
+    let identity = settings.identity.unwrap();
+    assert_eq!((identity.certificate, identity.key), ("/c".into(), "/k".into()));
+    let half = tls("tcp = 'h'\ntls = { key = '/k' }").unwrap_err();
+    assert!(half.contains("tls: there is no certificate"), "{half}");
+    let alone = tls("udp = 'h'\ntls = {}").unwrap_err();
+    assert!(alone.contains("goes with tcp"), "{alone}");
+}
+
+#[test]
 fn units_in_runs() {
     let source = Source::from_text("test", "");
     let place = Place::new(&source, KeyPath::root());
@@ -217,4 +267,16 @@ proptest! {
         if let Some(sentinel) = sentinel { text += &format!("not_a_value = [{sentinel}]\n"); }
         fuzz_one(text.as_bytes());
     }
+}
+
+#[test]
+fn a_power_of_ten_is_in_a_register_of_the_same_table() {
+    let codec = point("address = 'holding:83'\ntype = 'i16'\nscale_at = 'holding:84'").unwrap();
+    assert_eq!((codec.count(), codec.value_type()), (2, &ValueType::F64));
+    assert_eq!(codec.decode(&[0xFF, 0x38, 0xFF, 0xFF]).0, Some(Value::Float(-20.0)));
+    let wrong = |more: &str| wrong(&format!("address = 'holding:83'\ntype = 'i16'\n{more}"));
+    assert!(wrong("scale_at = 'input:84'").contains("another table"));
+    assert!(wrong("scale_at = 'here'").starts_with("scale_at: "));
+    assert!(wrong("scale_at = 'holding:300'").starts_with("scale_at: "));
+    assert!(wrong("scale_at = 'holding:84'\nscale = 0.1").starts_with("scale_at: "));
 }

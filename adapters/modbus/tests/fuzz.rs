@@ -1,9 +1,10 @@
 //! Hostile bytes never panic: every decoder's `fuzz_one` under a deterministic mutation loop and under proptest.
 
-use adapter_modbus::{codec, pdu, rtu, tcp};
+use adapter_modbus::{codec, pdu, serial_master, sunspec, tcp};
 use proptest::prelude::*;
 
-const SEEDS: [&[u8]; 7] = [
+const SEEDS: [&[u8]; 8] = [
+    b":01030400010002F5\r\n:018302",
     &[0, 0x6B, 3, 0x03, 0x06, 0x02, 0x2B, 0x00, 0x00, 0x00, 0x64],
     &[0, 0x13, 19, 0x01, 0x03, 0xCD, 0x6B, 0x05],
     &[0, 1, 2, 0x10, 0x00, 0x01, 0x00, 0x02],
@@ -16,8 +17,9 @@ const SEEDS: [&[u8]; 7] = [
 fn all(data: &[u8]) {
     pdu::fuzz_one(data);
     tcp::fuzz_one(data);
-    rtu::fuzz_one(data);
+    serial_master::fuzz_one(data);
     codec::fuzz_one(data);
+    sunspec::fuzz_one(data);
 }
 
 #[test]

@@ -4,11 +4,12 @@
 
 use adapter_modbus::spec::{Parity, SerialPort, SerialSpec, Timing};
 use adapter_modbus::{
-    Completed, Exception, Exchange, Failure, Request, Response, RtuMaster, RtuTimes, StartError,
-    Table, TcpMaster,
+    Completed, Exception, Exchange, Extent, Failure, Request, Response, SerialFraming,
+    SerialMaster, SerialTimes, StartError, Table, TcpMaster,
 };
 
-const TIMES: RtuTimes = RtuTimes { character: 0, silence: 2_000, pause: 0, turnaround: 100_000 };
+const TIMES: SerialTimes =
+    SerialTimes { character: 0, silence: 2_000, pause: 0, turnaround: 100_000 };
 
 fn ask(unit: u8, request: Request) -> Exchange {
     Exchange { token: 7, unit, request, timeout: 300_000 }
@@ -23,8 +24,8 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// A serial master that has just sent this, at time 0 of a line that has been silent.
-fn sent(unit: u8, request: Request, echo: bool) -> (RtuMaster, Vec<u8>) {
-    let mut master = RtuMaster::new(TIMES, echo, -10_000, 0);
+fn sent(unit: u8, request: Request, echo: bool) -> (SerialMaster, Vec<u8>) {
+    let mut master = SerialMaster::new(SerialFraming::Rtu, TIMES, echo, -10_000, 0);
     let mut out = Vec::new();
     master.start(0, ask(unit, request), &mut out).unwrap();
     (master, out)
@@ -35,10 +36,40 @@ fn only(done: Vec<Completed>) -> Result<Response, Failure> {
     completed.result
 }
 
-fn serial(baud: u32, parity: Parity) -> RtuTimes {
+fn serial(baud: u32, parity: Parity) -> SerialTimes {
     let port = SerialPort::Path("/dev/ttyAMA0".into());
-    let spec = SerialSpec { port, baud, parity, stop_bits: 1, rs485: None, echo: false };
-    RtuTimes::serial(&spec, &Timing::default())
+    let spec = SerialSpec {
+        port,
+        framing: SerialFraming::Rtu,
+        baud,
+        data_bits: 8,
+        parity,
+        stop_bits: 1,
+        rs485: None,
+        echo: false,
+    };
+    SerialTimes::serial(&spec, &Timing::default())
+}
+
+/// A frame whose length nobody knows before: KBR multicomp F144, manual 25359_EDEBDA0279-2320-1_EN, page 63.
+#[test]
+fn an_identification_comes_in_pieces_of_any_size() {
+    let request = Request::Identify { extent: Extent::Basic, object: 0 };
+    let answer = hex(
+        "01 2B 0E 01 01 00 00 03 00 08 4B 42 52 20 47 6D 62 48 01 12 6D 75 6C 74 69 63 6F 6D 70 20 46 31 \
+        34 34 2D 33 20 20 02 09 20 32 2E 30 30 72 30 31 36 CD DB",
+    );
+    for size in 1..answer.len() {
+        let (mut master, out) = sent(1, request.clone(), false);
+        assert_eq!(out, hex("01 2B 0E 01 00 70 77"));
+        let mut done = Vec::new();
+        for (now, piece) in (10_000..).step_by(500).zip(answer.chunks(size)) {
+            assert!(done.is_empty(), "not before it is whole");
+            master.received(now, piece, &mut done);
+        }
+        let Ok(Response::Identification(said)) = only(done) else { panic!("in pieces of {size}") };
+        assert_eq!(said.objects.len(), 3);
+    }
 }
 
 /// Whole frames, checksums included, of the textbook device 17: the requests as in the tests of node-modbus/stream,
@@ -187,8 +218,8 @@ fn a_frame_inside_anothers_frame_is_no_answer() {
 
 #[test]
 fn nothing_answers_before_it_is_asked() {
-    let times = RtuTimes { character: 1_000_000, ..TIMES };
-    let mut master = RtuMaster::new(times, false, -10_000, 0);
+    let times = SerialTimes { character: 1_000_000, ..TIMES };
+    let mut master = SerialMaster::new(SerialFraming::Rtu, times, false, -10_000, 0);
     let mut done = Vec::new();
     master.start(0, ask(17, holding(107, 3)), &mut Vec::new()).unwrap();
     // Eight characters of a millisecond each are still leaving; the answer then takes eleven.

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use adapter_modbus::{AnswerError, Exception, Request, RequestError, Response, Shape, Table};
+use adapter_modbus::{
+    AnswerError, Exception, Extent, Request, RequestError, Response, Shape, Table,
+};
 
 fn read(table: Table, start: u16, count: u16) -> Request {
     Request::Read { table, start, count }
@@ -89,6 +91,57 @@ fn the_examples_of_the_specification() {
     }
 }
 
+/// Function 23 as in the manual of the WAGO-I/O-SYSTEM 750 (6.3.11) and in GE's GFK-2222AD (message 23), function 22 as in the latter
+/// (message 22: the registers as they travel after the slave address).
+#[test]
+fn reading_and_writing_at_once() {
+    let request = Request::ReadWrite { read: 0, count: 2, write: 3, values: [0x0123].into() };
+    let wago = [0x17, 0, 0, 0, 2, 0, 3, 0, 1, 2, 0x01, 0x23];
+    assert_eq!(encoded(&request), wago);
+    let answer = [0x17, 4, 0x00, 0x04, 0x56, 0x78];
+    assert_eq!(request.accept(&answer), Ok(registers(&[0x00, 0x04, 0x56, 0x78])));
+    assert_eq!(request.shape(), Shape { function: 0x17, length: answer.len() });
+    assert!(request.is_write());
+    let values = [0xFF, 0xFF, 0xFF].into();
+    let request = Request::ReadWrite { read: 4, count: 6, write: 15, values };
+    let ge = [0x17, 0, 4, 0, 6, 0, 15, 0, 3, 6, 0, 0xFF, 0, 0xFF, 0, 0xFF];
+    assert_eq!(encoded(&request), ge);
+    let mask = Request::MaskRegister { number: 4, keep: 0xF2, set: 0x25 };
+    assert_eq!(encoded(&mask), [0x16, 0, 4, 0, 0xF2, 0, 0x25]);
+
+    let sized = |count, writes: usize| {
+        Request::ReadWrite { read: 0, count, write: 0, values: vec![0; writes].into() }.check()
+    };
+    assert_eq!((sized(125, 121), sized(1, 1)), (Ok(()), Ok(())));
+    for (count, writes) in [(126, 1), (0, 1), (1, 122), (1, 0)] {
+        assert!(sized(count, writes).is_err(), "{count} and {writes}");
+    }
+}
+
+/// KBR multicomp F144, manual 25359_EDEBDA0279-2320-1_EN, page 63: "Example Modbus RTU".
+#[test]
+fn a_device_says_what_it_is() {
+    let request = Request::Identify { extent: Extent::Basic, object: 0 };
+    assert_eq!(encoded(&request), [0x2B, 0x0E, 0x01, 0x00]);
+    let mut answer = vec![0x2B, 0x0E, 0x01, 0x01, 0x00, 0x00, 0x03, 0x00, 0x08];
+    answer.extend(b"KBR GmbH\x01\x12multicomp F144-3  \x02\x09 2.00r016");
+    let Ok(Response::Identification(said)) = request.accept(&answer) else { panic!() };
+    assert_eq!(said.text(0).as_deref(), Some("KBR GmbH"));
+    let shown = "vendor \"KBR GmbH\", product code \"multicomp F144-3\", revision \"2.00r016\"";
+    assert_eq!(said.to_string(), shown);
+    assert_eq!(said.next, None);
+    let other = Request::Identify { extent: Extent::Regular, object: 0 };
+    for (request, at, byte) in
+        [(&other, 0, 0x2B), (&request, 1, 0x0D), (&request, 4, 1), (&request, 6, 4)]
+    {
+        let mut wrong = answer.clone();
+        wrong[at] = byte;
+        assert!(matches!(request.accept(&wrong), Err(AnswerError::Malformed(_))), "byte {at}");
+    }
+    let refused = request.accept(&[0xAB, 0x01]);
+    assert_eq!(refused, Err(AnswerError::Exception(Exception::IllegalFunction)));
+}
+
 /// Section 7: reading coil 1185 of a device without it. The exchange of 6.1 also says which bit is which.
 #[test]
 fn a_refusal_is_typed_and_bits_count_from_the_lowest() {
@@ -155,4 +208,16 @@ fn what_does_not_answer_the_request_is_malformed() {
     let many = Request::WriteRegisters { start: 1, values: [10, 0x0102].into() };
     let short = many.accept(&[0x10, 0x00, 0x01, 0x00, 0x01]);
     assert_eq!(short, Err(AnswerError::Malformed("echoed value or quantity")));
+}
+
+#[test]
+fn only_what_reads_is_taken_from_bytes() {
+    let read = Request::Read { table: Table::Holding, start: 40_000, count: 2 };
+    assert_eq!(Request::reading(&[3, 0x9C, 0x40, 0, 2]), Some(read));
+    for pdu in [&[3, 0, 0, 0, 0][..], &[3, 0, 0, 0, 126], &[4, 0xFF, 0xFF, 0, 2], &[6, 0, 1, 0, 1]]
+    {
+        assert_eq!(Request::reading(pdu), None, "{pdu:?}");
+    }
+    assert_eq!(Request::reading(&[3, 0, 0, 0]), None);
+    assert_eq!(Request::reading(&[]), None);
 }

@@ -10,6 +10,7 @@
 //! Deliberately absent: what any key means, defaults, writing of files.
 
 mod diagnostic;
+mod editor;
 mod environment;
 mod guard;
 mod merge;
@@ -24,6 +25,7 @@ mod tree;
 mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, has_errors};
+pub use editor::editor_schema;
 pub use environment::Environment;
 pub use nearest::nearest;
 pub use parse::{fuzz_one, join, parse, partly, schema};

@@ -24,6 +24,13 @@ impl Place {
         self
     }
 
+    /// The same without these keys of the files' top tables; see [`Source::without`].
+    #[must_use]
+    pub fn without(&self, keys: &[&str]) -> Self {
+        let tables = self.tables.iter().map(|(source, path)| (source.without(keys), path.clone()));
+        Self { tables: tables.collect() }
+    }
+
     /// A mistake at this key, in the file that says it; where none does, at the closest table.
     #[must_use]
     pub fn error(&self, key: &str, message: impl Into<String>) -> Diagnostic {

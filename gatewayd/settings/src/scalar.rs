@@ -33,7 +33,7 @@ pub struct Duration(u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(u64);
 
-const TIMES: &[(&str, u64)] = &[
+pub(crate) const TIMES: &[(&str, u64)] = &[
     ("us", 1),
     ("ms", 1_000),
     ("s", 1_000_000),
@@ -42,7 +42,7 @@ const TIMES: &[(&str, u64)] = &[
     ("d", 86_400_000_000),
 ];
 
-const SIZES: &[(&str, u64)] = &[
+pub(crate) const SIZES: &[(&str, u64)] = &[
     ("B", 1),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -107,6 +107,12 @@ impl ByteSize {
 
 /// A thousand years in microseconds, so that sums of two never overflow an `i64`.
 const LONGEST: u64 = 1_000 * 366 * 86_400_000_000;
+
+/// A regular expression of what [`number_with_unit`] takes.
+pub(crate) fn pattern(units: &[(&str, u64)]) -> String {
+    let units: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    format!(r"^\s*(0|[0-9]+\s*({}))\s*$", units.join("|"))
+}
 
 fn number_with_unit(
     text: &str,

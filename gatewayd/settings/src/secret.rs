@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) const SECRET: &str = "gatewayd-secret";
+/// A regular expression of what is taken, for editors.
+pub(crate) const PATTERN: &str = "^(cred:[A-Za-z0-9_-][A-Za-z0-9._-]*|env:[A-Za-z0-9_]+|/.*)$";
 
 /// Where a secret is to be found: `"cred:NAME"` (a systemd credential), the absolute path of a file, or `"env:NAME"`
 /// (a variable of the environment, for machines that have neither).

@@ -55,13 +55,20 @@ impl Source {
     /// # Errors
     /// It cannot be read, is too large or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        Self::from_bytes(&path.display().to_string(), Self::bytes(path)?)
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn bytes(path: &Path) -> Result<Vec<u8>, Vec<Diagnostic>> {
         let name = path.display().to_string();
-        let fail = |what: String| vec![Diagnostic::whole(&name, what)];
         let mut bytes = Vec::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(Self::MAX + 1).read_to_end(&mut bytes))
-            .map_err(|e| fail(format!("cannot read the file: {e}")))?;
-        Self::from_bytes(&name, bytes)
+            .map_err(|e| vec![unreadable(&name, &e)])?;
+        Ok(bytes)
     }
 
     /// Bytes that are called this.
@@ -135,6 +142,30 @@ impl Source {
             Ok(inner) => Self { inner: Arc::new(Inner { twice, ..inner }), ..source },
             Err(inner) => Self { inner, ..source },
         }
+    }
+
+    /// The same without these keys of its top table: nothing will be said about them any more, and most of the memory
+    /// is theirs.
+    #[must_use]
+    pub fn without(&self, keys: &[&str]) -> Self {
+        let Node { file, key, span, shape } = &self.inner.root;
+        let shape = match shape {
+            Shape::Table(entries) => Shape::Table(
+                entries
+                    .iter()
+                    .filter(|(key, _)| !keys.contains(&key.as_str()))
+                    .map(|(key, node)| (key.clone(), node.clone()))
+                    .collect(),
+            ),
+            shape => shape.clone(),
+        };
+        let inner = Inner {
+            main: self.inner.main.clone(),
+            fragments: self.inner.fragments.clone(),
+            root: Node { file: *file, key: key.clone(), span: span.clone(), shape },
+            twice: Vec::new(),
+        };
+        Self { inner: Arc::new(inner), environment: self.environment.clone() }
     }
 
     /// What it is called.
@@ -314,4 +345,12 @@ impl Source {
         let room = text.chars().count().saturating_sub(start).max(1);
         Excerpt { text, start, width: marked.clamp(1, room) }
     }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
+    let found = Diagnostic::whole(name, format!("cannot read the file: {error}"));
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return found.help(format!("let it be read: sudo chmod a+r {name}"));
+    }
+    found
 }

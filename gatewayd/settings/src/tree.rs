@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::guard;
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// Which of the source's files it stands in.
     pub(crate) file: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Node {
 }
 
 /// What kind of value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Shape {
     Table(BTreeMap<String, Node>),
     Array(Vec<Node>),

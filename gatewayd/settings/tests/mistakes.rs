@@ -219,3 +219,15 @@ fn without_an_environment_a_text_is_what_it_says() {
     let file = parse::<File>(&Source::from_text("main.toml", "name = \"${NAME}\"\n")).unwrap();
     assert_eq!(file.name, "${NAME}");
 }
+
+#[test]
+fn a_source_without_its_bulk_still_says_where_the_rest_stands() {
+    let source =
+        Source::from_text("a.toml", "id = \"x\"\n[modbus]\nunit = 7\n[[point]]\nname = \"p\"\n");
+    let (unit, point) = (KeyPath::root().key("modbus").key("unit"), KeyPath::root().key("point"));
+    let light = source.without(&["point"]);
+    assert_eq!(light.position(&unit), source.position(&unit));
+    assert_eq!(light.text_at(&KeyPath::of("id")), Some("x"));
+    assert!(source.has(&point) && !light.has(&point));
+    assert_eq!(light.error(&unit, "wrong").to_string(), source.error(&unit, "wrong").to_string());
+}

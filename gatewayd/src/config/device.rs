@@ -5,14 +5,17 @@ use std::sync::Arc;
 use adapter::device::{self as common, Layer, Over};
 use adapter::profile::{Library, NotFound};
 use adapter_modbus::config as modbus;
-use adapter_modbus::spec::Transport;
+use adapter_modbus::sunspec::Map;
 use settings::{Diagnostic, KeyPath, Place, Source, has_errors, nearest};
 use twin::{Declaration, Description, TwinId};
 
 use super::file::{DeviceFile, MergedPoint, ProfileFile};
 use super::lines::{Draft, Named, Target};
-use super::plan::DevicePlan;
+use super::plan::{DevicePlan, Recipe};
+use super::sunspec::{self, Models, Written};
 
+/// The tables of a device file that hold most of it, and about which all is said once its points are known.
+const BULK: [&str; 2] = ["point", "group"];
 /// A twin has so many points that it will run out of indexes soon.
 const MANY: usize = 60_000;
 
@@ -40,15 +43,20 @@ fn devices(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Draft> {
     let top = Place::new(source, KeyPath::root());
-    let profile = profile(file, library, &top, found);
+    let sunspec = file.profile.as_deref() == Some(sunspec::PROFILE);
+    let recipe = sunspec.then(|| recipe(source, library, &top, found));
+    // What such a device consists of, and with it what the file says of its points, is known when it was asked.
+    let bare = sunspec.then(|| DeviceFile { point: Vec::new(), ..file.clone() });
+    let profile = if sunspec { None } else { profile(file, library, &top, found) };
     let missing = file.profile.is_some() && profile.is_none();
-    let mut layers = vec![Layer { source, file }];
+    let mut layers = vec![Layer { source, file: bare.as_ref().unwrap_or(file) }];
     layers.extend(profile.as_ref().map(|(source, file)| Layer { source, file: &file.device }));
 
     let points = common::points(&layers, found);
     let codecs = modbus::Draft::new(&points, found);
-    let declaration = declaration(&layers, &points, &codecs, missing, &top, found);
-    let Some((keys, place)) = section(&layers, &top, found) else { return Vec::new() };
+    let declaration = Arc::new(declaration(&layers, &points, &codecs, missing, &top, found));
+    let Some((mut keys, place)) = section(&layers, &top, found) else { return Vec::new() };
+    keys.identity = keys.identity.filter(|_| !sunspec);
     let target = target(&keys, &place, known, found);
     let (transport, timeout) = match &target {
         Some(Target::Named(name)) => {
@@ -60,20 +68,66 @@ fn devices(
         }
         None => (None, None),
     };
-    let serial = matches!(transport, Some(Transport::Serial(_) | Transport::RtuOverTcp { .. }));
+    let serial = transport.is_some_and(|transport| transport.serial_framing().is_some());
     let units = modbus::units(&keys, serial, &place, found);
     let many = keys.units.is_some();
     let mut drafts = Vec::with_capacity(units.len());
+    let (place, top) = (place.without(&BULK), top.without(&BULK));
     for unit in units {
         let twin = twin(file, stem, many.then_some(unit), &top, found);
         let device = modbus::device(&keys, unit, timeout, &points, &codecs, &place, found);
         let (Some(target), Some(twin), Some(device)) = (&target, twin, device) else { break };
         let (file, target) = (source.name().clone(), target.clone());
-        let plan = DevicePlan { file, twin, declaration: declaration.clone(), device };
+        let (declaration, recipe) = (declaration.clone(), recipe.clone());
+        let plan = DevicePlan { file, twin, declaration, device, recipe };
         let unit = if many { "units" } else { "unit" };
         drafts.push(Draft { target, plan, place: place.clone(), unit, top: top.clone() });
     }
     drafts
+}
+
+/// What it takes to describe a device by what it says of itself.
+fn recipe(source: &Source, library: &Library, top: &Place, found: &mut Vec<Diagnostic>) -> Recipe {
+    let models = Models::read(library, found);
+    if models.is_empty() {
+        let error = top.error("profile", "no SunSpec models are installed");
+        found.push(error.help("they are files in the directory profiles/sunspec"));
+    }
+    Recipe { source: source.clone(), models: models.into() }
+}
+
+/// The device, now that it has said what it consists of.
+///
+/// # Errors
+/// The mistakes in what its file says about its points.
+pub fn discovered(
+    plan: &DevicePlan,
+    recipe: &Recipe,
+    map: &Map,
+) -> Result<(DevicePlan, Written), Vec<Diagnostic>> {
+    let written = recipe.models.write(map);
+    let below = Source::from_text(&format!("the map of {}", plan.twin), written.profile.clone());
+    let profile = settings::parse::<ProfileFile>(&below)?;
+    let file = settings::parse::<DeviceFile>(&recipe.source)?;
+    let top = Place::new(&recipe.source, KeyPath::root());
+    let mut found = Vec::new();
+    let layers = [
+        Layer { source: &recipe.source, file: &file },
+        Layer { source: &below, file: &profile.device },
+    ];
+    let points = common::points(&layers, &mut found);
+    let codecs = modbus::Draft::new(&points, &mut found);
+    let declaration = declaration(&layers, &points, &codecs, false, &top, &mut found).into();
+    let device = section(&layers, &top, &mut found).and_then(|(keys, place)| {
+        modbus::device(&keys, plan.device.unit, None, &points, &codecs, &place, &mut found)
+    });
+    match device {
+        Some(device) if !has_errors(&found) => {
+            let device = modbus::Device { timeout: plan.device.timeout, ..device };
+            Ok((DevicePlan { declaration, device, ..plan.clone() }, written))
+        }
+        _ => Err(found),
+    }
 }
 
 /// The profile that the file names; `None` where it names none, or one that cannot be used.

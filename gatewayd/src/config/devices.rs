@@ -7,8 +7,10 @@ use settings::{Diagnostic, KeyPath, Source, has_errors};
 use twin::TwinId;
 
 use super::lines::{Draft, Named};
+use super::plan::DevicePlan;
 use super::set::DEVICES;
 use super::{Disabled, Places, Set, device};
+use crate::pool::Pool;
 
 /// Everything that the device files say, in the order of their names, and the files that are broken.
 ///
@@ -20,6 +22,7 @@ pub(super) fn read(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Draft>, Vec<Disabled>) {
     let (mut drafts, mut disabled) = (Vec::new(), Vec::new());
+    let (mut declarations, mut codecs) = (Pool::default(), Pool::default());
     for (name, bytes) in files.within(DEVICES) {
         let path = places.path(name);
         if name == DEVICES {
@@ -42,7 +45,12 @@ pub(super) fn read(
         if has_errors(&found) {
             disabled.push(Disabled { file: source.name().clone(), twins: claimed(&source, &stem) });
         } else {
-            drafts.extend(devices);
+            drafts.extend(devices.into_iter().map(|mut draft| {
+                let DevicePlan { declaration, device, .. } = &mut draft.plan;
+                *declaration = declarations.share(declaration.clone());
+                device.codecs = codecs.share(device.codecs.clone());
+                draft
+            }));
         }
         diagnostics.append(&mut found);
     }

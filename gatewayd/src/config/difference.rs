@@ -84,7 +84,9 @@ fn devices(old: Option<&LinePlan>, new: Option<&LinePlan>) -> (Vec<PlannedDevice
             (_, None) => (DeviceAction::Remove, Vec::new()),
             // The name of its file does not matter to it.
             (Some(old), Some(new))
-                if old.device == new.device && old.declaration == new.declaration =>
+                if old.device == new.device
+                    && old.declaration == new.declaration
+                    && old.recipe == new.recipe =>
             {
                 same += 1;
                 continue;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use adapter_modbus::config as modbus;
 use adapter_modbus::spec::{LineSpec, SerialPort, Timing, Transport};
+use adapter_modbus::{SerialFraming, identity};
 use settings::{Diagnostic, Duration, Place};
 use twin::TwinId;
 
@@ -46,33 +47,13 @@ pub(super) enum Target {
     Reached(Transport),
 }
 
-/// What two lines must not share.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Hardware {
-    Host(Arc<str>, u16),
-    Path(Arc<str>),
-    Usb(u16, u16, Option<Arc<str>>, Option<Arc<str>>),
-}
-
-fn hardware(transport: &Transport) -> Hardware {
-    match transport {
-        Transport::Tcp { host, port } | Transport::RtuOverTcp { host, port } => {
-            Hardware::Host(host.clone(), *port)
-        }
-        Transport::Serial(serial) => match &serial.port {
-            SerialPort::Path(path) => Hardware::Path(path.clone()),
-            SerialPort::Usb { vendor, product, serial, port } => {
-                Hardware::Usb(*vendor, *product, serial.clone(), port.clone())
-            }
-        },
-    }
-}
-
 /// The key that says where a line is.
 pub(super) fn key(transport: &Transport) -> &'static str {
     match transport {
-        Transport::Tcp { .. } => "tcp",
-        Transport::RtuOverTcp { .. } => "rtu_over_tcp",
+        Transport::Tcp { .. } | Transport::Tls(_) => "tcp",
+        Transport::Udp { .. } => "udp",
+        Transport::SerialOverTcp { framing: SerialFraming::Rtu, .. } => "rtu_over_tcp",
+        Transport::SerialOverTcp { framing: SerialFraming::Ascii, .. } => "ascii_over_tcp",
         Transport::Serial(serial) => match serial.port {
             SerialPort::Path(_) => "serial",
             SerialPort::Usb { .. } => "usb",
@@ -84,7 +65,7 @@ impl Named {
     /// Adds a line, unless another one is reached in the same way.
     pub(super) fn add(&mut self, line: NamedLine, found: &mut Vec<Diagnostic>) {
         let same =
-            |other: &&NamedLine| hardware(&other.spec.transport) == hardware(&line.spec.transport);
+            |other: &&NamedLine| identity(&other.spec.transport) == identity(&line.spec.transport);
         if let Some(other) = self.0.iter().find(same) {
             let key = key(&line.spec.transport);
             let error =
@@ -109,7 +90,7 @@ impl Named {
 
     /// The line that is reached like this.
     pub(super) fn reached(&self, transport: &Transport) -> Option<&NamedLine> {
-        self.0.iter().find(|line| hardware(&line.spec.transport) == hardware(transport))
+        self.0.iter().find(|line| identity(&line.spec.transport) == identity(transport))
     }
 }
 
@@ -121,11 +102,11 @@ pub(super) fn assemble(
     disabled: &mut Vec<Disabled>,
 ) -> Vec<LinePlan> {
     let mut lines: BTreeMap<Arc<str>, LinePlan> = BTreeMap::new();
-    let mut owners: BTreeMap<Hardware, (Arc<str>, Place)> = BTreeMap::new();
+    let mut owners: BTreeMap<Arc<str>, (Arc<str>, Place)> = BTreeMap::new();
     let mut twins: BTreeMap<TwinId, Place> = BTreeMap::new();
     let mut units: BTreeMap<(Arc<str>, u8), (TwinId, String)> = BTreeMap::new();
     for line in &named.0 {
-        owners.insert(hardware(&line.spec.transport), (line.spec.id.clone(), line.place.clone()));
+        owners.insert(identity(&line.spec.transport), (line.spec.id.clone(), line.place.clone()));
     }
     for draft in drafts {
         let before = found.len();
@@ -164,7 +145,7 @@ pub(super) fn assemble(
 fn line_of(
     named: &Named,
     draft: &Draft,
-    owners: &mut BTreeMap<Hardware, (Arc<str>, Place)>,
+    owners: &mut BTreeMap<Arc<str>, (Arc<str>, Place)>,
     lines: &BTreeMap<Arc<str>, LinePlan>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<LineSpec> {
@@ -173,8 +154,8 @@ fn line_of(
         Target::Reached(transport) => transport,
     };
     let key = key(transport);
-    let hardware = hardware(transport);
-    let (id, owner) = match owners.get(&hardware) {
+    let identity = identity(transport);
+    let (id, owner) = match owners.get(&identity) {
         Some((id, owner)) => (id.clone(), Some(owner)),
         None => (modbus::implied_name(transport), None),
     };
@@ -191,7 +172,7 @@ fn line_of(
             None
         }
         None => {
-            owners.insert(hardware, (id.clone(), draft.place.clone()));
+            owners.insert(identity, (id.clone(), draft.place.clone()));
             Some(LineSpec { id, transport: transport.clone(), timing: Timing::default() })
         }
     }

@@ -23,6 +23,7 @@ mod reasons;
 pub mod set;
 #[cfg(test)]
 mod shipped_tests;
+pub mod sunspec;
 #[cfg(test)]
 mod tests;
 mod tuning;
@@ -35,6 +36,7 @@ use adapter::profile::Library;
 use settings::{Diagnostic, Environment, Severity, Source};
 use twin::{Name, TwinId};
 
+pub use device::discovered;
 pub use plan::Plan;
 pub use set::Set;
 
@@ -206,13 +208,13 @@ fn whole(places: &Places, files: &Set, diagnostics: &mut Vec<Diagnostic>) -> Opt
 fn read(
     places: &Places,
     name: &str,
-    bytes: Option<&Result<Vec<u8>, String>>,
+    bytes: Option<&set::Bytes>,
 ) -> Result<Source, Vec<Diagnostic>> {
     let path = places.path(name).display().to_string();
     match bytes {
         Some(Ok(bytes)) => Source::from_bytes(&path, bytes.clone())
             .map(|source| source.expanding(&places.environment)),
-        Some(Err(words)) => Err(vec![Diagnostic::whole(&path, words.clone())]),
+        Some(Err(wrong)) => Err(wrong.clone()),
         None => Err(vec![Diagnostic::whole(&path, "the file is not there")]),
     }
 }

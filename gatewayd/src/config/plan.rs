@@ -8,10 +8,11 @@ use std::sync::Arc;
 use adapter_modbus::config::Device;
 use adapter_modbus::spec::LineSpec;
 use dialects::LinkSpec;
-use settings::{ByteSize, Duration};
+use settings::{ByteSize, Duration, Source};
 use twin::{Declaration, Name, TwinId};
 
 use super::file::LevelWord;
+use super::sunspec::Models;
 
 /// Everything that should run. Two plans are equal when nothing has to be done between them.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,9 +98,26 @@ pub struct DevicePlan {
     /// The twin.
     pub twin: TwinId,
     /// What the twin consists of. `Description::revise` makes a description of it.
-    pub declaration: Declaration,
+    pub declaration: Arc<Declaration>,
     /// The device; [`Device::spec`] builds what the line needs once the points have their indexes.
     pub device: Device,
+    /// Where the device tells by itself what it consists of: declaration and device are empty until it has.
+    pub recipe: Option<Recipe>,
+}
+
+/// What it takes to describe a device by what it says of itself.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// Its file.
+    pub source: Source,
+    /// The models that are known.
+    pub models: Arc<Models>,
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        self.source.text() == other.source.text() && self.models == other.models
+    }
 }
 
 impl Plan {

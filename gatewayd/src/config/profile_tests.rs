@@ -1,9 +1,10 @@
 //! The profiles of the package: each is sound, says where it comes from, and decodes its golden frames.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use adapter::device::{self as common, Layer};
-use adapter::profile::{GoldenKeys, Library};
+use adapter::profile::{GoldenKeys, Library, SourceKeys, StatusWord};
 use adapter_modbus::config as modbus;
 use adapter_modbus::{PointCodec, Request, Response, Table};
 use settings::{Diagnostic, Source};
@@ -47,9 +48,11 @@ fn differences(golden: &GoldenKeys, points: &Points) -> Vec<String> {
     let bytes = hex(&golden.request);
     let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
     let table = match bytes[0] {
+        1 => Table::Coil,
+        2 => Table::Discrete,
         3 => Table::Holding,
         4 => Table::Input,
-        other => panic!("function {other} is no read of registers"),
+        other => panic!("function {other} does not read"),
     };
     let (start, count) = (word(1), word(3));
     let request = Request::Read { table, start, count };
@@ -57,7 +60,6 @@ fn differences(golden: &GoldenKeys, points: &Points) -> Vec<String> {
     request.encode(&mut encoded);
     assert_eq!(encoded, bytes, "the request is not what we would send");
     let answer = request.accept(&hex(&golden.response)).unwrap();
-    let Response::Registers(registers) = answer else { panic!("{answer:?}") };
     let mut wrong = Vec::new();
     for (name, text) in &golden.expect {
         let named = |(spec, _): &&(PointSpec, PointCodec)| {
@@ -68,9 +70,14 @@ fn differences(golden: &GoldenKeys, points: &Points) -> Vec<String> {
             continue;
         };
         assert_eq!(codec.address().table, table, "{name}");
-        let from = usize::from(codec.address().number - start) * 2;
-        let until = from + usize::from(codec.count()) * 2;
-        let (value, quality) = codec.decode(&registers[from..until]);
+        let at = usize::from(codec.address().number - start);
+        let wire = match &answer {
+            Response::Registers(registers) => {
+                registers[at * 2..(at + usize::from(codec.count())) * 2].to_vec()
+            }
+            bits => vec![u8::from(bits.bit(at).unwrap())],
+        };
+        let (value, quality) = codec.decode(&wire);
         let expected = spec.parse(text).unwrap();
         if value.as_ref() != Some(&expected) || quality != Quality::GOOD {
             wrong.push(format!("{name}: expected {expected:?}, got {value:?} {quality:?}"));
@@ -93,7 +100,7 @@ fn shipped() -> Vec<(String, Source, ProfileFile)> {
 #[test]
 fn golden_frames_mean_what_their_source_says() {
     let profiles = shipped();
-    assert!(profiles.len() >= 3, "three profiles of widely installed devices");
+    assert!(profiles.len() >= 12, "a library of widely installed devices");
     for (name, source, file) in profiles {
         let points = points(&source, &file).unwrap_or_else(|found| panic!("{name}:\n{}", found[0]));
         assert!(!file.golden.is_empty(), "{name} proves nothing");
@@ -116,18 +123,67 @@ fn a_wrong_register_map_is_noticed() {
     assert_eq!(differences(&file.golden[0], &points).len(), 1, "another order is another value");
 }
 
+/// What is missing for a source to be one that somebody else can find and compare.
+fn missing(source: &SourceKeys) -> Vec<&'static str> {
+    let url = source.url.as_deref().unwrap_or("");
+    let checks = [
+        ("title", source.title.trim().is_empty()),
+        ("revision", source.revision.trim().is_empty()),
+        ("page", source.page.trim().is_empty()),
+        ("url", !(url.starts_with("https://") || url.starts_with("http://"))),
+        ("seen", source.seen.as_deref().is_none_or(|seen| seen.trim().is_empty())),
+    ];
+    checks.into_iter().filter_map(|(what, gone)| gone.then_some(what)).collect()
+}
+
+#[test]
+fn ten_profiles_at_least_are_verified() {
+    let verified = |file: &ProfileFile| {
+        let sources = std::iter::once(&file.source).chain(&file.also);
+        file.status == StatusWord::Verified && sources.flat_map(missing).next().is_none()
+    };
+    let counted = shipped().into_iter().filter(|(_, _, file)| verified(file)).count();
+    assert!(counted >= 10, "{counted} profiles were really seen in their sources");
+}
+
 #[test]
 fn every_profile_says_where_it_comes_from() {
-    for (name, _, file) in shipped() {
-        let source = &file.source;
-        for text in [&source.title, &source.revision, &source.page] {
-            assert!(!text.trim().is_empty(), "{name}");
+    let mut headings = HashSet::new();
+    for (name, source, file) in shipped() {
+        if file.status == StatusWord::Verified {
+            for source in std::iter::once(&file.source).chain(&file.also) {
+                assert_eq!(missing(source), Vec::<&str>::new(), "{name}: {}", source.title);
+            }
         }
+        let heading = source.text().lines().next().unwrap_or("").to_owned();
+        assert!(heading.starts_with("# "), "{name} says in its first line what it is about");
+        assert!(headings.insert(heading), "{name} says the same as another profile");
         let plate = file.device.nameplate;
         assert!(plate.is_some_and(|plate| plate.manufacturer.is_some()), "{name}");
         let writable = file.device.point.iter().any(|p| p.words.writable == Some(true));
         assert!(!writable, "{name}: what may be written is for the device file to say");
     }
+}
+
+#[test]
+fn every_profile_makes_a_device() {
+    let names = Library::new(vec![directory()]).names();
+    let mut files = vec![("gatewayd.toml".to_owned(), "[gateway]\nname = \"g\"\n".to_owned())];
+    files.extend(names.iter().enumerate().map(|(n, name)| {
+        let text = format!("profile = \"{name}\"\nmodbus.tcp = \"10.0.0.{}\"\n", n + 1);
+        (format!("devices.d/{}.toml", name.replace('/', "-")), text)
+    }));
+    let files: Vec<(&str, &str)> = files.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let folder = Folder::new(&files);
+    let places = super::Places {
+        profiles: Library::new(vec![directory()]),
+        ..super::Places::beside(&folder.path().join("gatewayd.toml"))
+    };
+    let loaded = super::load_from(&places);
+    assert_eq!(loaded.diagnostics.iter().map(ToString::to_string).next(), None);
+    let plan = loaded.plan.unwrap();
+    assert_eq!(plan.devices().count(), names.len());
+    assert!(plan.devices().all(|device| !device.declaration.points.is_empty()));
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(super) fn device(old: &DevicePlan, new: &DevicePlan) -> Vec<String> {
     if before.identity != after.identity {
         why.push("identity".into());
     }
+    if old.recipe != new.recipe {
+        why.push("what its file or the SunSpec models say of its points".into());
+    }
     let (said, says) = (&old.declaration, &new.declaration);
     if said.model != says.model {
         let name = |model: &Option<std::sync::Arc<str>>| {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use settings::Source;
+use settings::{Diagnostic, Source};
 
 use super::Places;
 
@@ -17,9 +17,12 @@ pub const FRAGMENTS: &str = "gatewayd.d";
 pub const DEVICES: &str = "devices.d";
 pub const PROFILES: &str = "profiles";
 
-/// Files by their names in the set, `devices.d/meter.toml`; one that cannot be read by the reason.
+/// What is in a file, or why it cannot be read.
+pub type Bytes = Result<Vec<u8>, Vec<Diagnostic>>;
+
+/// Files by their names in the set, `devices.d/meter.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Set(BTreeMap<String, Result<Vec<u8>, String>>);
+pub struct Set(BTreeMap<String, Bytes>);
 
 /// What happens to a file when one set takes the place of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,8 @@ impl Set {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 let words = format!("cannot read the directory: {error}");
-                self.0.insert(name.to_owned(), Err(words));
+                let wrong = Diagnostic::whole(&path.display().to_string(), words);
+                self.0.insert(name.to_owned(), Err(vec![wrong]));
             }
             Ok(files) => {
                 for file in files.into_iter().filter(|file| wanted(file)) {
@@ -64,24 +68,16 @@ impl Set {
     }
 
     fn take(&mut self, name: &str, path: &Path) {
-        let mut bytes = Vec::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(Source::MAX + 1).read_to_end(&mut bytes))
-            .map(|_| bytes)
-            .map_err(|error| format!("cannot read the file: {error}"));
-        self.0.insert(name.to_owned(), read);
+        self.0.insert(name.to_owned(), Source::bytes(path));
     }
 
     /// The file of this name.
-    pub fn get(&self, name: &str) -> Option<&Result<Vec<u8>, String>> {
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.0.get(name)
     }
 
     /// The files of this directory, in the order of their names; the directory itself where it cannot be read.
-    pub fn within(
-        &self,
-        directory: &str,
-    ) -> impl Iterator<Item = (&str, &Result<Vec<u8>, String>)> {
+    pub fn within(&self, directory: &str) -> impl Iterator<Item = (&str, &Bytes)> {
         let inside = move |name: &str| {
             name.strip_prefix(directory)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -94,7 +90,7 @@ impl Set {
 
     /// The set with its broken files in the form that they have in `good`, or left out where they are not in it.
     pub fn mended(&self, good: Option<&Self>, broken: impl Fn(&str) -> bool) -> Self {
-        let mend = |(name, bytes): (&String, &Result<Vec<u8>, String>)| {
+        let mend = |(name, bytes): (&String, &Bytes)| {
             if bytes.is_ok() && !broken(name) {
                 return Some((name.clone(), bytes.clone()));
             }

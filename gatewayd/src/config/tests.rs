@@ -70,7 +70,7 @@ fn the_indexes_of_the_log_go_into_the_device() {
     let folder = Folder::new(&[("gatewayd.toml", GATEWAY), ("devices.d/pump-1.toml", PUMP)]);
     let plan = folder.load().plan.unwrap();
     let device = plan.devices().next().unwrap();
-    let mut earlier = device.declaration.clone();
+    let mut earlier = (*device.declaration).clone();
     earlier.points.reverse();
     let first = Description::default().revise(&earlier).unwrap().description;
     let revised = first.revise(&device.declaration).unwrap();
@@ -164,4 +164,35 @@ fn without_gatewayd_toml_there_is_no_plan() {
 fn places_are_beside_the_file() {
     assert_eq!(Places::beside(Path::new("gatewayd.toml")).devices, Path::new("./devices.d"));
     assert_eq!(Places::beside(Path::new("/etc/g/x.toml")).devices, Path::new("/etc/g/devices.d"));
+}
+
+#[test]
+fn two_links_to_one_port_are_one_line() {
+    let folder = Folder::new(&[("gatewayd.toml", GATEWAY)]);
+    let link = |name: &str, to: &Path| {
+        let path = folder.path().join(name);
+        std::os::unix::fs::symlink(to, &path).unwrap();
+        path.display().to_string()
+    };
+    // What they lead to, not what they are called: directly, over another link, and by a path with a detour.
+    let first = link("first", Path::new("/dev/null"));
+    let second = link("second", &folder.path().join("first"));
+    let other = link("other", Path::new("/dev/zero"));
+    let line =
+        |name: &str, path: &str| format!("[line.{name}]\nserial = \"{path}\"\nbaud = 9600\n");
+    let lines = [line("a", &first), line("b", &second), line("c", &other)].concat();
+    folder.write("gatewayd.toml", &format!("{GATEWAY}{lines}"));
+    let shown = folder.shown();
+    assert_eq!(folder.load().exit_code(), 78, "{shown}");
+    assert!(shown.contains("this is already the line \"a\""), "{shown}");
+    assert!(!shown.contains("already the line \"b\""), "the third one is another: {shown}");
+
+    // A device that is alone on its port joins the line that has it.
+    folder.write("gatewayd.toml", &format!("{GATEWAY}{}", line("a", &first)));
+    let device =
+        PUMP.replace("tcp = \"127.0.0.1:1502\"", &format!("serial = \"{second}\"\nbaud = 9600"));
+    folder.write("devices.d/pump-1.toml", &device);
+    let shown = folder.shown();
+    assert_eq!(folder.load().exit_code(), 1, "{shown}");
+    assert!(shown.contains("set up in two different ways"), "{shown}");
 }

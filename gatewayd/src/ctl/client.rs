@@ -57,7 +57,8 @@ impl ClientError {
     pub fn help(&self) -> String {
         match self {
             Self::NotRunning { .. } => {
-                "see why: systemctl status gatewayd; journalctl -u gatewayd -e".into()
+                "start it: sudo systemctl start gatewayd; if it ends again: sudo journalctl -u gatewayd -e"
+                    .into()
             }
             Self::NotPermitted { group, .. } if group == "root" => {
                 "use sudo, or let a group in: control.group in gatewayd.toml".into()
@@ -66,7 +67,7 @@ impl ClientError {
                 "use sudo, or join the group and log in again: sudo usermod -aG {group} \"$USER\""
             ),
             Self::Io { .. } | Self::HungUp | Self::Silent(_) => {
-                "see what it says: journalctl -u gatewayd -e".into()
+                "see what it says: sudo journalctl -u gatewayd -e".into()
             }
             Self::NotUnderstood(_) => {
                 "gatewayctl and gatewayd are of different versions: systemctl restart gatewayd"
@@ -170,7 +171,7 @@ mod tests {
         let path = dir.path().join("none.sock");
         let error = Client::connect(&path).err().unwrap();
         assert!(matches!(error, ClientError::NotRunning { .. }), "{error:?}");
-        assert!(error.help().contains("systemctl status gatewayd"));
+        assert!(error.help().contains("systemctl start gatewayd"));
     }
 
     #[test]

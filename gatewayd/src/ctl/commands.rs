@@ -11,7 +11,7 @@ use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
 use super::rollback::{Rollback, RollbackError};
-use super::{plan, twins, works};
+use super::{generate, plan, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -66,19 +66,27 @@ pub fn run(tool: &Tool) -> ExitCode {
 }
 
 fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
-    if let Command::Check { config } = &tool.command {
-        return Ok(check(screen, config, tool.json)?);
-    }
-    if let Command::Rollback { config, state, dry_run, .. } = &tool.command {
-        let rollback = Rollback::find(config, state)?;
-        let backup = if *dry_run { None } else { Some(rollback.carry_out(&Clock::system())?) };
-        rollback.show(screen, tool.json, backup.as_deref())?;
-        if *dry_run {
-            return Ok(Exit::Done);
+    match &tool.command {
+        Command::Check { config } => return Ok(check(screen, config, tool.json)?),
+        Command::Schema { of } => generate::show_schema(screen, *of)?,
+        Command::Completions { shell } => generate::show_completions(screen, *shell)?,
+        Command::Generate { dir } => generate::everything(dir)?,
+        Command::Rollback { config, state, dry_run, .. } => {
+            let rollback = Rollback::find(config, state)?;
+            let backup = if *dry_run { None } else { Some(rollback.carry_out(&Clock::system())?) };
+            rollback.show(screen, tool.json, backup.as_deref())?;
+            if !*dry_run {
+                return ask(tool, screen, request(&tool.command));
+            }
         }
+        command => return ask(tool, screen, request(command)),
     }
+    Ok(Exit::Done)
+}
+
+fn ask(tool: &Tool, screen: &mut Screen, request: Request) -> Result<Exit, ToolError> {
     let mut client = Client::connect(&tool.socket)?;
-    client.ask(request(&tool.command))?;
+    client.ask(request)?;
     // A reload whose device files are broken has failed, whatever the verdict on the rest is.
     let mut broken = false;
     loop {
@@ -101,8 +109,12 @@ fn encoded(answer: &Answer) -> io::Result<String> {
 
 fn request(command: &Command) -> Request {
     match command {
-        // Check is answered without the daemon.
-        Command::Check { .. } | Command::Status => Request::Status,
+        // The others are answered without the daemon.
+        Command::Status
+        | Command::Check { .. }
+        | Command::Schema { .. }
+        | Command::Completions { .. }
+        | Command::Generate { .. } => Request::Status,
         Command::Twins { twin, .. } => Request::Twins { twin: twin.clone() },
         Command::Watch { of } => {
             let (twin, point) = of.as_deref().map(split).unzip();

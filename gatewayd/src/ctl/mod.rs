@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod commands;
+mod generate;
 mod paint;
 mod plan;
 mod rollback;

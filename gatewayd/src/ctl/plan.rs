@@ -102,7 +102,8 @@ pub fn reloaded(screen: &mut Screen, reloaded: &Reloaded) -> io::Result<()> {
     problems(screen, &reloaded.warnings, &reloaded.problems)?;
     match reloaded.watched_ms {
         Some(ms) => screen.line(&format!(
-            "watched for {}: {} (a permanent fault or a panic takes the change back; a device that is off does not)",
+            "watched for {}: {}\n  a permanent fault or a panic takes the change back, a device that is off does not; \
+             the daemon goes on if you leave (Ctrl-C)",
             time(ms),
             reloaded.watched.join(", ")
         )),

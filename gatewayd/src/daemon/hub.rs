@@ -87,18 +87,20 @@ impl Hub {
     /// All standing alarms: those that were raised, and those that the parts show.
     pub fn standing(&self) -> Vec<control::Alarm> {
         let mut all = self.alarms.standing();
-        let counters = self.store.statistics().counters;
+        let now = self.clock.boottime();
+        let age = |since: i64| u64::try_from((now - since) / 1_000).unwrap_or(0);
+        for trouble in self.store.statistics().troubles {
+            all.push(control::Alarm {
+                what: trouble.what,
+                help: Some(trouble.help.into()),
+                for_ms: age(trouble.since.0),
+            });
+        }
         let alarm = |what: &str, help: &str| control::Alarm {
             what: what.into(),
             help: Some(help.into()),
             for_ms: 0,
         };
-        if counters.full {
-            all.push(alarm("the disk takes no more samples, only memory has them", "df -h"));
-        }
-        if counters.read_only {
-            all.push(alarm("the disk takes no more records, commands are refused", "df -h; dmesg"));
-        }
         for link in self.links.show(&self.store, &self.clock) {
             // One that only waits for its broker is no alarm; one that is refused something is.
             let refused = matches!(&*link.state, "held" | "connected");

@@ -16,6 +16,7 @@ mod progress;
 mod reload;
 mod router;
 mod run;
+mod sunspec;
 mod supervisor;
 mod times;
 mod trial;

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::{Context, Devices};
+use adapter_modbus::SerialFraming;
 use adapter_modbus::spec::{DeviceSpec, LineSpec, SerialPort, Transport};
 
 use super::lines::{Facts, Lines};
 use super::supervisor::{Policy, Supervisor, Unit};
+use twin::TwinId;
 
 /// A running Modbus line.
 #[derive(Debug)]
@@ -60,11 +62,49 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Its devices, for those who find out what one of them consists of.
+    pub fn held(&self) -> Held {
+        Held(self.wanted.clone())
+    }
+}
+
+/// The devices of a line, in whichever life it is.
+#[derive(Debug, Clone)]
+pub struct Held(Wanted);
+
+impl Held {
+    /// The present spec of this twin's device.
+    pub fn get(&self, twin: &TwinId) -> Option<DeviceSpec> {
+        let wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.0.iter().find(|device| device.twin == *twin).cloned()
+    }
+
+    /// This is the device of its twin from now on; the others do not notice.
+    pub fn replace(&self, spec: DeviceSpec) {
+        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(device) = wanted.0.iter_mut().find(|device| device.twin == spec.twin) else {
+            return;
+        };
+        *device = spec;
+        if let Some(present) = &wanted.1 {
+            present.configure(wanted.0.clone());
+        }
+    }
+}
+
 fn facts(spec: &LineSpec, devices: &[DeviceSpec]) -> Facts {
-    let (protocol, target) = match &spec.transport {
-        Transport::Tcp { host, port } => ("modbus-tcp", format!("{host}:{port}")),
-        Transport::RtuOverTcp { host, port } => ("modbus-rtu-over-tcp", format!("{host}:{port}")),
-        Transport::Serial(serial) => {
+    let protocol = match (&spec.transport, spec.transport.serial_framing()) {
+        (Transport::Tls(_), _) => "modbus-tls",
+        (Transport::Udp { .. }, _) => "modbus-udp",
+        (Transport::Serial(_), Some(SerialFraming::Ascii)) => "modbus-ascii",
+        (Transport::Serial(_), _) => "modbus-rtu",
+        (_, Some(SerialFraming::Ascii)) => "modbus-ascii-over-tcp",
+        (_, Some(SerialFraming::Rtu)) => "modbus-rtu-over-tcp",
+        (_, None) => "modbus-tcp",
+    };
+    let target = match (spec.transport.host(), &spec.transport) {
+        (None, Transport::Serial(serial)) => {
             let port = match &serial.port {
                 SerialPort::Path(path) => path.to_string(),
                 SerialPort::Usb { vendor, product, serial, port } => {
@@ -74,8 +114,9 @@ fn facts(spec: &LineSpec, devices: &[DeviceSpec]) -> Facts {
                     })
                 }
             };
-            ("modbus-rtu", format!("{port}, {} Bd", serial.baud))
+            format!("{port}, {} Bd", serial.baud)
         }
+        (host, _) => host.map_or_else(String::new, |(host, port)| format!("{host}:{port}")),
     };
     let devices = devices.iter().map(|d| (d.twin.clone(), format!("unit {}", d.unit)));
     Facts { protocol, target, devices: devices.collect() }

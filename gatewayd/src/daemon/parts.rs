@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use adapter::Context;
-use adapter_modbus::spec::DeviceSpec;
+use adapter_modbus::spec::{DeviceSpec, PointSpec};
 use control::{Action, PlannedLine, PlannedLink};
 use dialects::Surroundings;
 use tokio::sync::{mpsc, watch};
@@ -16,11 +16,13 @@ use super::describe::describe;
 use super::lines::Lines;
 use super::links::{self, Links};
 use super::modbus::Line;
+use super::sunspec::Sunspec;
 use super::supervisor::{Supervisor, Unit};
 use super::times;
 use crate::config::difference::difference;
 use crate::config::plan::DevicePlan;
 use crate::config::{Disabled, Plan};
+use crate::pool::Pool;
 
 /// The twins that are wanted: those that are configured, and those whose device file is broken. A typo must not end a
 /// twin.
@@ -36,6 +38,7 @@ pub struct Parts {
     pub alarms: Alarms,
     pub lines: Lines,
     pub links: Links,
+    sunspec: Sunspec,
     submissions: mpsc::Sender<Submission>,
     configured: watch::Sender<Arc<BTreeSet<TwinId>>>,
     context: Context,
@@ -43,6 +46,7 @@ pub struct Parts {
     running: Plan,
     running_lines: BTreeMap<String, Line>,
     running_links: BTreeMap<Name, Unit>,
+    points: Pool<[PointSpec]>,
 }
 
 impl Parts {
@@ -56,11 +60,14 @@ impl Parts {
         context: Context,
         around: Surroundings,
     ) -> Self {
+        let lines = Lines::default();
+        let sunspec = Sunspec::new(store.clone(), context.clone(), lines.clone(), alarms.clone());
         Self {
             store,
             supervisor,
             alarms,
-            lines: Lines::default(),
+            sunspec,
+            lines,
             links: Links::default(),
             submissions: context.submissions.clone(),
             configured,
@@ -69,6 +76,7 @@ impl Parts {
             running: plan.idle(),
             running_lines: BTreeMap::new(),
             running_links: BTreeMap::new(),
+            points: Pool::default(),
         }
     }
 
@@ -91,6 +99,7 @@ impl Parts {
         for step in &steps.lines {
             self.apply_line(step, &wanted).await;
         }
+        self.points.prune();
         let configured = Arc::new(configured(&wanted, disabled));
         self.configured.send_if_modified(|known| {
             let differs = *known != configured;
@@ -126,15 +135,22 @@ impl Parts {
             return;
         };
         let devices = self.describe(&line.devices).await;
-        match self.running_lines.get(&step.name).filter(|_| step.action == Action::Configure) {
-            Some(running) => running.configure(&self.lines, &line.spec, devices),
+        let running = self.running_lines.get(&step.name);
+        let held = match running.filter(|_| step.action == Action::Configure) {
+            Some(running) => {
+                running.configure(&self.lines, &line.spec, devices);
+                running.held()
+            }
             None => {
                 self.stop_line(&step.name).await;
                 let (supervisor, lines) = (&self.supervisor, &self.lines);
                 let started = Line::start(supervisor, lines, &self.context, &line.spec, devices);
+                let held = started.held();
                 self.running_lines.insert(step.name.clone(), started);
+                held
             }
-        }
+        };
+        self.sunspec.attach(&self.supervisor, &line.devices, &held);
     }
 
     async fn stop_line(&mut self, name: &str) {
@@ -145,15 +161,17 @@ impl Parts {
 
     /// Describes the twins of these devices, and makes their specs. A twin that cannot be described is left out,
     /// loudly.
-    async fn describe(&self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
-        let described = describe(&self.store, &self.submissions, devices).await;
-        let mut specs = Vec::with_capacity(devices.len());
+    async fn describe(&mut self, devices: &[Arc<DevicePlan>]) -> Vec<DeviceSpec> {
+        let (devices, mut specs) = self.sunspec.resolve(devices);
+        let described = describe(&self.store, &self.submissions, &devices).await;
         for (device, described) in devices.iter().zip(described) {
             let key = format!("twin {}", device.twin);
             match described {
                 Ok(revised) => {
                     self.alarms.clear(&key);
-                    specs.push(device.device.spec(&device.twin, &device.declaration, &revised));
+                    let mut spec = device.device.spec(&device.twin, &device.declaration, &revised);
+                    spec.points = self.points.share(spec.points);
+                    specs.push(spec);
                 }
                 Err(error) => self.alarms.raise(&key, &error.to_string(), Some(&device.file)),
             }
@@ -173,6 +191,7 @@ impl Parts {
 
     /// Stops all lines at once; then nothing more comes from the assets.
     pub async fn stop_lines(&mut self) {
+        self.sunspec.stop().await;
         self.running_lines.values().for_each(|line| line.unit.signal());
         let deadline = tokio::time::Instant::now() + times::LINE;
         for line in std::mem::take(&mut self.running_lines).into_values() {

@@ -1,6 +1,6 @@
 //! The daemon's life: start in order, serve, stop in flow order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use dialects::Surroundings;
 use keeper::Keeper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use twin_store::{Directory, Opened, Writer};
+use twin_store::{Directory, OpenError, Opened, Recovery, Writer};
 
 use super::alarms::Alarms;
 use super::fallback::{self, Chosen};
@@ -53,7 +53,13 @@ pub fn main(args: &cli::Daemon) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            let open = error.downcast_ref::<OpenError>();
+            // Another start would not help.
+            if open.is_some_and(OpenError::is_permanent) {
+                ExitCode::from(78)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -128,7 +134,7 @@ impl Daemon {
 
         let socket = server::bind(&plan)?;
         let Opened { writer, store, recovery } = open(&plan, &clock)?;
-        recovered(&recovery);
+        recovered(&recovery, &plan.store.dir, &alarms);
         let (submissions, received) = mpsc::channel(SUBMISSIONS);
         let writer = start_writer(&supervisor, writer, received, &blocking);
 
@@ -279,21 +285,35 @@ impl Daemon {
 
 fn open(plan: &Plan, clock: &Clock) -> anyhow::Result<Opened> {
     let dir = &plan.store.dir;
-    let directory = Directory::take(dir).with_context(|| {
-        format!("cannot take the store in {}; is another gatewayd running?", dir.display())
-    })?;
+    let directory = Directory::take(dir)?;
     let options = options::store(plan);
     twin_store::open(Arc::new(directory), options, clock.clone())
         .with_context(|| format!("cannot open the store in {}", dir.display()))
 }
 
 /// Says what was lost, where something was.
-fn recovered(recovery: &twin_store::Recovery) {
+fn recovered(recovery: &Recovery, dir: &Path, alarms: &Alarms) {
     for (first, last) in &recovery.gaps {
-        tracing::warn!("commits {} to {} did not survive the last stop", first.0, last.0);
+        if first <= last {
+            tracing::warn!("commits {} to {} did not survive the last stop", first.0, last.0);
+        } else {
+            tracing::warn!(
+                "the last stop was no orderly one: commits after {} may be missing",
+                last.0
+            );
+        }
     }
     for file in &recovery.set_aside {
-        tracing::warn!("{file} could not be read and was set aside");
+        tracing::warn!("{file} could not be read and was set aside as {file}.bad");
+    }
+    let aside = recovery.set_aside.len() + recovery.aside_before;
+    if aside > 0 {
+        let dir = dir.display();
+        let what = format!(
+            "{aside} destroyed files of the store were set aside in {dir}; gaps say which commits they cost"
+        );
+        let help = format!("look at the disk (dmesg); keep or remove {dir}/*.bad, then restart");
+        alarms.raise("store", &what, Some(&help));
     }
 }
 

@@ -195,6 +195,10 @@ fn gateway(update: &mut Update, event: &GatewayEvent) {
         GatewayEvent::Writes { on, by } => {
             ("writes", format!("switched {} by {by}", if *on { "on" } else { "off" }))
         }
+        GatewayEvent::Revs { least } => ("revs", format!("of {} twins were proven", least.len())),
+        GatewayEvent::Forgotten { before } => {
+            ("forgotten", format!("how times before {} resolve", before.0))
+        }
     };
     (update.what, update.detail) = (what.into(), Some(detail));
 }

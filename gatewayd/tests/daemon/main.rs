@@ -1,6 +1,7 @@
 //! The daemon as a process: a device served by bytes written by hand becomes a twin, is commanded, and is remembered.
 #![cfg(test)]
 
+mod bad_day;
 mod logged;
 mod plant;
 mod reload;
@@ -208,7 +209,7 @@ async fn without_a_daemon_every_error_says_what_to_do() {
     let gateway = Gateway::new();
     let output = gateway.run(&["twins"]);
     assert_eq!(output.code, 69);
-    assert!(output.err.contains("systemctl status gatewayd"), "{output:?}");
+    assert!(output.err.contains("systemctl start gatewayd"), "{output:?}");
     assert_eq!(gateway.run(&["twinz"]).code, 2);
 }
 

@@ -96,8 +96,15 @@ pub(crate) fn float(out: &mut Vec<u8>, of: &ValueType, v: f64) -> bool {
 
 /// An instant in UTC (RFC 3339) between quotes.
 pub(crate) fn time(out: &mut Vec<u8>, at: Timestamp) {
-    // Writing into a Vec cannot fail.
-    write!(out, "\"{at}\"").ok();
+    out.push(b'"');
+    match at.text() {
+        Some(text) => out.extend_from_slice(text.as_bytes()),
+        // Writing into a Vec cannot fail.
+        None => {
+            write!(out, "{at}").ok();
+        }
+    }
+    out.push(b'"');
 }
 
 /// Bytes as pairs of hex digits between quotes.

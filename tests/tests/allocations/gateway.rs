@@ -137,6 +137,10 @@ fn device(twin: TwinId, values: u16) -> DeviceSpec {
         groups: vec![GroupSpec { index: 0, when: When::Every(INTERVAL) }],
         points: (0..values).map(point).collect(),
         identity: Vec::new(),
+        identification: None,
+        nameplate: Nameplate::default(),
+        retries: 1,
+        busy: (3, 200_000),
     }
 }
 

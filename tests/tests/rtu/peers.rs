@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use adapter_modbus::{Kind, PointCodec, Table};
 use base::{CancellationToken, Scope};
+use serde_json::Value as Json;
 use twin::{Cause, CommandId, Step, Value};
 
 use crate::bus::{Bus, Peer, UNITS};
@@ -11,11 +12,11 @@ use crate::rig::{Rig, Said, device, double, point, word};
 use crate::truth::{Reading, Truth};
 
 /// A unit that is not on the bus.
-const DEAD: u8 = 6;
+pub(crate) const DEAD: u8 = 6;
 /// 3.5 characters of 11 bits at 19200 baud, in microseconds.
 const SILENCE: u64 = 2_006;
 /// On a machine that is busy with other tests a peer may take its time; the silence is what is asserted.
-const TIMEOUT: Duration = Duration::from_millis(300);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Places of the points that are written, and of those that are refused.
 const ONE: u16 = 0;
@@ -28,7 +29,7 @@ const ADDRESS: u16 = 6;
 /// From here on stand points that are only read.
 const READ: usize = 7;
 
-fn points() -> Vec<PointCodec> {
+pub(crate) fn points() -> Vec<PointCodec> {
     let mut points = vec![
         word(Table::Holding, 10),
         point(Table::Holding, 11, Kind::Int(adapter_modbus::Int::U16), true),
@@ -90,8 +91,17 @@ async fn serve(bus: &Bus) {
     };
     scope.join().await;
 
-    let log = bus.log();
-    let truth = Truth::new(&log);
+    judge(&bus.log(), &readings);
+    let (silence, answers) = (counts["silence"].as_u64().unwrap(), &counts["answers"]);
+    println!("{counts}, {} good values", readings.len());
+    assert!(silence >= SILENCE, "only {silence} us of silence before a request");
+    assert!(silence < 4 * SILENCE, "but no time is lost: {silence} us");
+    assert!(answers.as_u64() > Some(200), "{answers} answers");
+}
+
+/// All readings are true, and every function was used on every unit, by the peer's own log.
+pub(crate) fn judge(log: &[Json], readings: &[Reading]) {
+    let truth = Truth::new(log);
     let wrong: Vec<_> = readings.iter().filter(|reading| !truth.holds(reading)).collect();
     assert!(wrong.is_empty(), "{} wrong values: {:?}", wrong.len(), &wrong[..wrong.len().min(10)]);
     for unit in UNITS {
@@ -105,15 +115,10 @@ async fn serve(bus: &Bus) {
             assert!(asked, "unit {unit} was never asked by function {function}");
         }
     }
-    let (silence, answers) = (counts["silence"].as_u64().unwrap(), &counts["answers"]);
-    println!("{counts}, {} good values", readings.len());
-    assert!(silence >= SILENCE, "only {silence} us of silence before a request");
-    assert!(silence < 4 * SILENCE, "but no time is lost: {silence} us");
-    assert!(answers.as_u64() > Some(200), "{answers} answers");
 }
 
 /// The readings of registers, until there are so many; everything else about them is judged here.
-async fn read(rig: &mut Rig, points: &[PointCodec], wanted: usize) -> Vec<Reading> {
+pub(crate) async fn read(rig: &mut Rig, points: &[PointCodec], wanted: usize) -> Vec<Reading> {
     let begin = Instant::now();
     let mut readings = Vec::new();
     while readings.len() < wanted {
@@ -149,7 +154,7 @@ async fn read(rig: &mut Rig, points: &[PointCodec], wanted: usize) -> Vec<Readin
 }
 
 /// Writes each of the writable points by its function, and sees it read back.
-async fn write(rig: &mut Rig, unit: u8) {
+pub(crate) async fn write(rig: &mut Rig, unit: u8) {
     let own = u64::from(unit);
     let orders = [
         (ONE, Value::Unsigned(4_000 + own)),

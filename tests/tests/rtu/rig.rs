@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use adapter::{Context, Devices, LineHandle};
+use adapter::{Context, Devices, LineHandle, LineStatus};
 use adapter_modbus::spec::{
     DeviceSpec, GroupSpec, Limits, LineSpec, Parity, PointSpec, SerialPort, SerialSpec, Timing,
     Transport, When, WriteSpec,
 };
-use adapter_modbus::{Address, Format, Int, Kind, PointCodec, Table};
+use adapter_modbus::{Address, Format, Int, Kind, PointCodec, SerialFraming, Table};
 use base::{Clock, Scope};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use twin::{
-    Accepted, CommandId, CommandOrder, Deadline, Entry, Input, Order, Seq, Step, Submission, Value,
-    What,
+    Accepted, Binding, CommandId, CommandOrder, Deadline, Entry, Input, Order, Seq, Step,
+    Submission, Value, What,
 };
 
 /// A line of 19200 baud, which is what the peers are told.
@@ -34,22 +34,29 @@ pub(crate) enum Said {
         command: Option<CommandId>,
     },
     Step(Step),
+    Bound(Binding),
 }
 
 impl Rig {
     pub(crate) fn start(scope: &Scope, port: &Path) -> Self {
-        let (sender, submissions) = mpsc::channel(1024);
-        let context = Context::new(sender, Clock::system(), scope.stop().clone());
-        let (handle, devices, end) = adapter::line("bus", &context);
         let serial = SerialSpec {
             port: SerialPort::Path(port.display().to_string().into()),
+            framing: SerialFraming::Rtu,
             baud: 19_200,
+            data_bits: 8,
             parity: Parity::None,
             stop_bits: 1,
             rs485: None,
             echo: false,
         };
-        let transport = Transport::Serial(serial);
+        Self::reached(scope, Transport::Serial(serial))
+    }
+
+    /// A line that is reached in any way.
+    pub(crate) fn reached(scope: &Scope, transport: Transport) -> Self {
+        let (sender, submissions) = mpsc::channel(1024);
+        let context = Context::new(sender, Clock::system(), scope.stop().clone());
+        let (handle, devices, end) = adapter::line("bus", &context);
         let spec = LineSpec { id: "bus".into(), transport, timing: Timing::default() };
         let running = adapter_modbus::run(spec, context.clone(), end);
         scope.spawn("line", async move {
@@ -79,9 +86,15 @@ impl Rig {
                     return Said::Read { unit, entries, command: reported.command };
                 }
                 What::Step { step, .. } => return Said::Step(step),
+                What::Binding(binding) => return Said::Bound(binding),
                 _ => {}
             }
         }
+    }
+
+    /// How the line is.
+    pub(crate) fn status(&self) -> watch::Receiver<LineStatus> {
+        self.handle.status().clone()
     }
 
     /// The next step of a command.
@@ -89,6 +102,44 @@ impl Rig {
         loop {
             if let Said::Step(step) = self.said().await {
                 return step;
+            }
+        }
+    }
+
+    /// How the next device is bound.
+    pub(crate) async fn bound(&mut self) -> Binding {
+        loop {
+            if let Said::Bound(binding) = self.said().await {
+                return binding;
+            }
+        }
+    }
+
+    /// What the line has to remark on a unit.
+    pub(crate) async fn remarks(&self, unit: u8) -> Vec<String> {
+        let twin = format!("unit-{unit}").parse().unwrap();
+        self.handle.inspect(twin, None).await.unwrap().remarks
+    }
+
+    /// What was read back for a command.
+    pub(crate) async fn back(&mut self, id: u64) -> Vec<Entry> {
+        loop {
+            let said = self.said().await;
+            if let Said::Read { entries, command: Some(command), .. } = said
+                && command == CommandId(id)
+            {
+                return entries.into_iter().map(|(entry, _)| entry).collect();
+            }
+        }
+    }
+
+    /// The next readings of a unit by its poll.
+    pub(crate) async fn values(&mut self, unit: u8) -> Vec<Entry> {
+        loop {
+            if let Said::Read { unit: of, entries, command: None } = self.said().await
+                && of == unit
+            {
+                return entries.into_iter().map(|(entry, _)| entry).collect();
             }
         }
     }
@@ -148,5 +199,9 @@ pub(crate) fn device(
         groups: vec![GroupSpec { index: 0, when: When::Every(micros(interval)) }],
         points: points.iter().zip(0..).map(spec).collect(),
         identity: Vec::new(),
+        identification: None,
+        nameplate: twin::Nameplate::default(),
+        retries: 1,
+        busy: (3, 200_000),
     }
 }

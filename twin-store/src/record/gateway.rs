@@ -1,6 +1,6 @@
 //! What happens to the gateway itself, on disk.
 
-use twin::{BootId, GapCause, GatewayEvent, Seq};
+use twin::{BootId, GapCause, GatewayEvent, Handle, Seq};
 
 use super::common::{put_principal, take_principal};
 use crate::codec::{Put, Take};
@@ -30,6 +30,18 @@ pub(crate) fn put(out: &mut impl Put, event: &GatewayEvent) -> Kind {
             put_principal(out, by);
             Kind::Writes
         }
+        GatewayEvent::Revs { least } => {
+            out.put_len(least.len());
+            for (handle, rev) in least {
+                out.put_varint(u64::from(handle.0));
+                out.put_varint(*rev);
+            }
+            Kind::Revs
+        }
+        GatewayEvent::Forgotten { before } => {
+            out.put_u64(before.0);
+            Kind::Forgotten
+        }
     }
 }
 
@@ -54,6 +66,10 @@ pub(crate) fn take(kind: Kind, take: &mut Take<'_>) -> Option<GatewayEvent> {
             },
         },
         Kind::Writes => GatewayEvent::Writes { on: take.bool()?, by: take_principal(take)? },
+        Kind::Revs => {
+            GatewayEvent::Revs { least: take.list(|t| Some((Handle(t.varint32()?), t.varint()?)))? }
+        }
+        Kind::Forgotten => GatewayEvent::Forgotten { before: Seq(take.u64()?) },
         _ => return None,
     })
 }

@@ -353,6 +353,9 @@ fn gateway() -> impl Strategy<Value = GatewayEvent> {
             |(first, last, cause)| GatewayEvent::Gap { first: Seq(first), last: Seq(last), cause }
         ),
         (any::<bool>(), principal()).prop_map(|(on, by)| GatewayEvent::Writes { on, by }),
+        vec((any::<u32>().prop_map(Handle), any::<u64>()), 0..5)
+            .prop_map(|least| GatewayEvent::Revs { least }),
+        any::<u64>().prop_map(|before| GatewayEvent::Forgotten { before: Seq(before) }),
     ]
 }
 

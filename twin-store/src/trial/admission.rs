@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use twin::{
     Accepted, Change, Command, CommandId, Deadline, Description, GatewayEvent, Input, LifeCycle,
-    Order, Origin, Principal, PrincipalKind, Reason, Receipt, Refusal, Stage, Step, Submission,
-    Trigger, Value, ValueType, What,
+    Order, Origin, Outcome, Principal, PrincipalKind, Reason, Receipt, Refusal, Stage, Step,
+    Submission, Trigger, Value, ValueType, What,
 };
 
+use super::check::read_all;
 use super::model::{Life, TWINS, description, options};
-use super::sim::Sim;
+use super::sim::{Faults, Sim};
+use crate::frame::Kind;
 
 fn begin() -> Life {
     let (mut life, _) = Life::begin(Sim::default(), options(false), 1, 1);
@@ -114,4 +116,45 @@ fn a_refusal_does_not_replace_what_is_known_of_a_key() {
     };
     let known = change(&mut life, TWINS[0], what).unwrap().known.unwrap();
     assert_eq!((known.seq.0, known.stage), (command.0, Stage::Accepted));
+}
+
+/// Whoever waits for a command of a twin that goes hears how it ended, before the twin is gone.
+#[test]
+fn the_commands_of_a_purged_twin_end_on_record() {
+    let mut life = begin();
+    let sent = commanded(&mut life);
+    let step = What::Step { command: sent, step: Step::Sent { expected: Value::Unsigned(7) } };
+    change(&mut life, TWINS[0], step).unwrap();
+    let ask = |key: &str| Command {
+        key: key.into(),
+        index: 0,
+        order: Order::Write(Value::Unsigned(8)),
+        deadline: Deadline { boot: twin::BootId([1; 16]), at: twin::Boottime(i64::MAX), utc: None },
+        asked: None,
+    };
+    let accepted = change(&mut life, TWINS[0], What::Command(ask("k2"))).unwrap();
+    let accepted = CommandId(accepted.seq.0);
+
+    // A purge whose record does not fit leaves everything as it is.
+    life.disk.fail(Faults { refused: Some("records"), ..Faults::default() });
+    let refused = change(&mut life, TWINS[0], What::Purged);
+    assert!(matches!(refused, Err(Refusal::Storage(_))), "{refused:?}");
+    life.disk.fail(Faults::default());
+    life.core.tick();
+    let id = TWINS[0].parse().unwrap();
+    let open = life.store.read(|s| s.twin(&id).map(|t| t.commands().len()));
+    assert_eq!(open, Some(2));
+
+    change(&mut life, TWINS[0], What::Purged).unwrap();
+    let known = |life: &mut Life, key: &str| {
+        life.store.read(|s| s.ledger().find(&ada(), &key.into()).unwrap().stage.clone())
+    };
+    let unknown =
+        |stage: &Stage| matches!(stage, Stage::Ended(Outcome::Unknown(Reason::Purged, _)));
+    let rejected =
+        |stage: &Stage| matches!(stage, Stage::Ended(Outcome::Rejected(Reason::Purged, _)));
+    assert!(unknown(&known(&mut life, "k1")) && rejected(&known(&mut life, "k2")));
+    let kinds: Vec<Kind> = read_all(&life).values().map(|f| f.kind).collect();
+    assert_eq!(kinds[kinds.len() - 3..], [Kind::Step, Kind::Step, Kind::Purged]);
+    assert!(accepted > sent);
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod check;
 mod crash;
+mod damage;
 mod faults;
 mod golden;
 mod keeping;

@@ -22,6 +22,8 @@ struct State {
     pending_names: Vec<NameOp>,
     /// Changing operations so far.
     ops: usize,
+    /// Bytes written so far.
+    written: usize,
     images: Option<Vec<Image>>,
     faults: Faults,
 }
@@ -37,6 +39,8 @@ pub(super) struct Faults {
     pub(super) refused: Option<&'static str>,
     /// No file is opened or made: the process has too many.
     pub(super) no_files: bool,
+    /// Every read fails.
+    pub(super) unreadable: bool,
     /// This many calls of sync from now, one fails; what it was to keep stays readable and is on no disk.
     pub(super) sync_fails_in: Option<usize>,
 }
@@ -189,6 +193,10 @@ impl Sim {
         self.lock().ops
     }
 
+    pub(super) fn written(&self) -> usize {
+        self.lock().written
+    }
+
     pub(super) fn fail(&self, faults: Faults) {
         self.lock().faults = faults;
     }
@@ -334,6 +342,9 @@ struct SimFile {
 impl File for SimFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let s = self.disk.lock();
+        if s.faults.unreadable {
+            return Err(io::Error::other("input/output error"));
+        }
         let bytes = &s.inodes[self.inode].now;
         let from = usize::try_from(offset).unwrap().min(bytes.len());
         let n = buffer.len().min(bytes.len() - from);
@@ -347,6 +358,7 @@ impl File for SimFile {
         let name = s.names.iter().find(|(_, inode)| **inode == self.inode);
         name.map_or(Ok(()), |(name, _)| s.taken(name))?;
         s.writable((offset + bytes.len()).saturating_sub(s.inodes[self.inode].now.len()))?;
+        s.written += bytes.len();
         let inode = &mut s.inodes[self.inode];
         write(Arc::make_mut(&mut inode.now), offset, bytes);
         Arc::make_mut(&mut inode.pending).push(Op::Write(offset, bytes.to_vec()));

@@ -13,6 +13,7 @@ use super::model::{Life, TWINS, options};
 use super::sim::{Sim, Survival};
 use crate::frame::{Class, Kind};
 use crate::lanes::{Limit, Want};
+use crate::options::Budget;
 use crate::store::{Store, open_core};
 
 const ALL: Limit = Limit { frames: 10_000, bytes: usize::MAX };
@@ -34,8 +35,12 @@ fn begin() -> Life {
 }
 
 fn reading(life: &Life, value: u64) -> Submission {
+    reading_of(life, TWINS[0], value)
+}
+
+fn reading_of(life: &Life, twin: &str, value: u64) -> Submission {
     let at = life.core.now().boottime;
-    let twin: twin::TwinId = TWINS[0].parse().unwrap();
+    let twin: twin::TwinId = twin.parse().unwrap();
     let value = Value::Text(format!("{value:0300}").into());
     let reported = Reported {
         revision: 1,
@@ -139,4 +144,146 @@ fn the_clock_is_set_once_per_step_and_times_of_an_unset_boot_resolve() {
     assert_eq!(store.head(), Seq(3));
     assert_eq!(at(1), Some(Timestamp(1_800_000_000_000_000)), "a step leaves history alone");
     assert_eq!(at(3), Some(Timestamp(1_700_000_000_000_000)));
+}
+
+/// A gateway that is switched off every night starts thousands of times.
+#[test]
+fn the_timeline_keeps_what_somebody_may_ask_for_and_no_more() {
+    let mut options = options(false);
+    options.samples = Budget { bytes: 8 << 10, age: None, segment: 2 << 10 };
+    options.records = Budget { bytes: 8 << 10, age: None, segment: 2 << 10 };
+    let mut disk = Sim::default();
+    for start in 0..60_u8 {
+        let (mut life, _) = Life::begin(disk, options.clone(), start, u64::from(start));
+        if start == 0 {
+            life.found();
+            // This value never changes again.
+            let other = reading_of(&life, TWINS[1], 4_711);
+            life.core.accept(&mut vec![other]);
+        }
+        for n in 0..10 {
+            let reading = reading(&life, u64::from(start) * 100 + n);
+            life.core.accept(&mut vec![reading]);
+            life.hand.advance(Duration::from_secs(20));
+            life.core.tick();
+            while let Some(job) = life.core.begin_job(false) {
+                let done = job.run();
+                life.core.finish_job(done);
+            }
+        }
+        let done = life.core.last_job().run();
+        life.core.finish_job(done);
+        disk = life.disk;
+    }
+    let (last, _) = Life::begin(disk, options, 99, 99);
+    let log = read_all(&last);
+    let (oldest, _) = log.first_key_value().unwrap();
+    last.store.read(|state| {
+        let spans = state.timeline().spans();
+        let kept = spans.iter().filter(|span| span.from > *oldest).count();
+        assert!(spans.len() < kept + 16 && kept < 40, "{} spans, {kept} are needed", spans.len());
+        for frame in log.values() {
+            let span = state.timeline().span_of(frame.seq).unwrap();
+            assert_eq!(span.epoch, frame.epoch, "{:?}", frame.seq);
+        }
+        let old = state.twin(&TWINS[1].parse().unwrap()).unwrap().reading(2).unwrap();
+        assert!(old.seq < *oldest);
+        let span = state.timeline().span_of(old.seq).unwrap();
+        assert_eq!((span.epoch, span.boot.0[0]), (1, 0), "its time still resolves");
+    });
+}
+
+const HOUR: i64 = 3_600 * 1_000_000;
+const NOW: i64 = 1_800_000_000_000_000;
+
+/// A clock that runs in the year 2099 for a while: what was stored before keeps its time, and is not too old.
+#[test]
+fn a_clock_far_in_the_future_drops_nothing_and_falsifies_nothing() {
+    let mut options = options(false);
+    options.samples =
+        Budget { bytes: 1 << 20, age: Some(Duration::from_secs(7 * 86_400)), segment: 2 << 10 };
+    let (mut life, _) = Life::begin(Sim::default(), options.clone(), 1, 1);
+    life.found();
+    let some = |life: &mut Life, from: u64| {
+        for n in from..from + 20 {
+            let reading = reading(life, n);
+            life.core.accept(&mut vec![reading]);
+        }
+        life.core.snapshot_due = true;
+        life.core.tick();
+        while let Some(job) = life.core.begin_job(true) {
+            let done = job.run();
+            life.core.finish_job(done);
+        }
+        life.store.head()
+    };
+    let resolved =
+        |life: &Life, seq| life.store.read(|s| s.timeline().resolve(seq, Boottime(1_000_000)));
+    let before = some(&mut life, 0);
+    let kept = read_all(&life).len();
+    life.hand.set_utc(Some(NOW + 73 * 365 * 24 * HOUR));
+    let wrong = some(&mut life, 100);
+    some(&mut life, 200);
+    assert!(read_all(&life).len() > kept, "nothing is too old because of the clock");
+    assert_eq!(life.store.statistics().counters.dropped_segments, 0);
+
+    // The machine starts anew with that clock: nothing tells that it is wrong but the log.
+    let disk = life.disk.image().crash(Survival::Everything);
+    let (clock, hand) = base::Clock::manual(1_000_000, Some(NOW + 40 * 365 * 24 * HOUR), [2; 16]);
+    let (mut core, _) = open_core(Arc::new(disk), options, clock).unwrap();
+    hand.set_utc(Some(NOW + 74 * 365 * 24 * HOUR));
+    core.tick();
+    assert_eq!(core.shared.lock().counters.dropped_segments, 0);
+    hand.advance(Duration::from_secs(25 * 3_600));
+    core.tick();
+    assert!(
+        core.shared.lock().counters.dropped_segments > 0,
+        "if it is right it is believed after a day"
+    );
+
+    // Set right: every commit keeps the time that was known when it was made.
+    life.hand.set_utc(Some(NOW + HOUR));
+    let after = some(&mut life, 300);
+    assert_eq!(resolved(&life, before), Some(Timestamp(NOW)));
+    assert!(resolved(&life, wrong) > Some(Timestamp(NOW + 70 * 365 * 24 * HOUR)));
+    assert_eq!(resolved(&life, after), Some(Timestamp(NOW + HOUR)));
+    assert_eq!(life.store.statistics().counters.dropped_segments, 0);
+}
+
+/// A gateway without a battery clock starts in 1970: that is no time at all, until one is set.
+#[test]
+fn a_boot_without_time_gets_its_times_when_the_clock_is_set() {
+    let disk = Sim::default();
+    let (mut life, _) = Life::begin(disk.clone(), options(false), 1, 1);
+    life.found();
+    let done = life.core.last_job().run();
+    life.core.finish_job(done);
+    let (clock, hand) = base::Clock::manual(5_000_000, None, [2; 16]);
+    let (mut core, _) = open_core(Arc::new(disk.clone()), options(false), clock).unwrap();
+    let store = Store { shared: core.shared.clone() };
+    let twin = TWINS[0].parse().unwrap();
+    let what =
+        What::Related(twin::Relationship { name: "feeds".parse().unwrap(), target: "x".into() });
+    let change = Change { twin, origin: Origin::Configuration, what };
+    core.accept(&mut vec![Submission::change(change)]);
+    let made = store.head();
+    let time = |store: &Store| store.read(|s| s.timeline().resolve(made, Boottime(5_000_000)));
+    assert_eq!(time(&store), None);
+    let done = core.begin_job(true).unwrap().run();
+    core.finish_job(done);
+
+    // Killed before the clock was set; the next life of the same boot gets the time, and so does what was made before.
+    let disk = disk.image().crash(Survival::Everything);
+    let (clock, _) = base::Clock::manual(9_000_000, None, [2; 16]);
+    let (core, _) = open_core(Arc::new(disk.clone()), options(false), clock).unwrap();
+    let store = Store { shared: core.shared.clone() };
+    assert_eq!(time(&store), None);
+    drop(core);
+    let (clock, hand_again) = base::Clock::manual(12_000_000, None, [2; 16]);
+    let (mut core, _) = open_core(Arc::new(disk), options(false), clock).unwrap();
+    hand_again.set_utc(Some(NOW));
+    core.tick();
+    let store = Store { shared: core.shared.clone() };
+    assert_eq!(time(&store), Some(Timestamp(NOW - 7_000_000)));
+    drop(hand);
 }

@@ -162,7 +162,7 @@ pub struct Binding {
     pub bound: bool,
     /// The asset's own id (serial number, vendor id), where the protocol lets us read it.
     pub asset: Option<Arc<str>>,
-    /// Why it was given up.
+    /// Why it was given up; or what of it is not as configured, where it was reached.
     pub cause: Option<Arc<str>>,
 }
 
@@ -215,6 +215,17 @@ pub enum GatewayEvent {
         on: bool,
         /// Who did it.
         by: Principal,
+    },
+    /// What was shown of these twins had at least these revs, though the log that is left counts fewer: the store has
+    /// proven it after a loss.
+    Revs {
+        /// Twins and their revs.
+        least: Vec<(Handle, u64)>,
+    },
+    /// No commit older than this is kept: how its time resolves need not be known any more.
+    Forgotten {
+        /// The oldest commit that may still be there.
+        before: Seq,
     },
 }
 

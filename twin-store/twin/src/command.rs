@@ -1,12 +1,9 @@
 //! Commands: writes of a desired value and action calls, from acceptance to an outcome. Every command ends.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{
-    BootId, Boottime, Handle, LifeCycle, Moment, Principal, Seq, State, Timestamp, Twin, Value,
-};
+use crate::{BootId, Boottime, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value};
 
 /// A command's own identity: the sequence number of the commit that accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +174,7 @@ reasons! {
     Malformed = 20, "malformed", "The message could not be understood.";
     Storage = 21, "storage", "It could not be recorded, so it was not carried out.";
     Superseded = 22, "superseded", "A newer command for the same point took its place.";
+    Purged = 23, "purged", "The twin was purged before the command had ended.";
 }
 
 impl Reason {
@@ -209,6 +207,20 @@ impl Stage {
     #[must_use]
     pub fn ended(&self) -> bool {
         matches!(self, Self::Ended(_))
+    }
+
+    /// How a command that stands here ends when its twin goes for good; `None` where it has ended already.
+    #[must_use]
+    pub fn when_purged(&self) -> Option<Outcome> {
+        match self {
+            Self::Accepted => {
+                Some(Outcome::Rejected(Reason::Purged, "it had not left for the asset".into()))
+            }
+            Self::Sent | Self::Acknowledged => {
+                Some(Outcome::Unknown(Reason::Purged, "it was not read back".into()))
+            }
+            Self::Ended(_) => None,
+        }
     }
 
     /// Where it stands after `step`; `None` where the step cannot follow.
@@ -265,69 +277,6 @@ pub struct Desired {
     pub at: Boottime,
     /// Where the command stands.
     pub stage: Stage,
-}
-
-/// Which commands are known by their callers' keys, so that a repeat gets the stored outcome.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ledger {
-    pub(crate) entries: BTreeMap<(Principal, Arc<str>), LedgerEntry>,
-}
-
-/// A command known by its caller's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerEntry {
-    /// The commit that accepted or refused it.
-    pub seq: Seq,
-    /// Whose asset; `None` where the command was refused before that was known.
-    pub twin: Option<Handle>,
-    /// Where it stands.
-    pub stage: Stage,
-    /// When it was asked, where the clock was set.
-    pub asked: Option<Timestamp>,
-}
-
-impl Ledger {
-    /// How long a key is remembered, in microseconds: 24 hours.
-    pub const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
-    /// How many keys are remembered at most; of those whose commands have ended the oldest go first.
-    pub const MOST: usize = 10_000;
-
-    /// The command with this key.
-    #[must_use]
-    pub fn find(&self, by: &Principal, key: &Arc<str>) -> Option<&LedgerEntry> {
-        self.entries.get(&(by.clone(), key.clone()))
-    }
-
-    /// All remembered commands.
-    pub fn iter(&self) -> impl Iterator<Item = (&Principal, &Arc<str>, &LedgerEntry)> {
-        self.entries.iter().map(|((by, key), entry)| (by, key, entry))
-    }
-
-    /// Remembers a command and forgets what has become too old by its time.
-    pub fn remember(&mut self, by: Principal, key: Arc<str>, entry: LedgerEntry) {
-        if let Some(now) = entry.asked {
-            let oldest = now.0.saturating_sub(Self::REMEMBERED);
-            self.entries
-                .retain(|_, e| !e.stage.ended() || e.asked.is_none_or(|asked| asked.0 >= oldest));
-        }
-        let (own, newest) = (by.clone(), entry.seq);
-        self.entries.insert((by, key), entry);
-        while self.entries.len() > Self::MOST {
-            // What is open has to stay known, and a flood of one caller forgets that caller's keys first.
-            let worth = |by: &Principal, e: &LedgerEntry| {
-                (!e.stage.ended(), e.seq == newest, *by != own, e.seq)
-            };
-            let least = self.entries.iter().min_by_key(|((by, _), e)| worth(by, e));
-            let Some(key) = least.map(|(key, _)| key.clone()) else { break };
-            self.entries.remove(&key);
-        }
-    }
-
-    pub(crate) fn settle(&mut self, by: &Principal, key: &Arc<str>, stage: &Stage) {
-        if let Some(entry) = self.entries.get_mut(&(by.clone(), key.clone())) {
-            entry.stage = stage.clone();
-        }
-    }
 }
 
 /// Whether a command may be accepted now, by what the twin's description and the gateway's switch say.
@@ -402,6 +351,8 @@ mod tests {
         let deadline = Deadline::after(now(1, 100, Some(1_000)), 50);
         assert!(!deadline.passed(now(1, 149, None)));
         assert!(deadline.passed(now(1, 150, None)));
+        assert!(!deadline.passed(now(1, 149, Some(i64::MAX))), "a clock that leaps ends nothing");
+        assert!(deadline.passed(now(1, 150, Some(0))), "and one that is set back prolongs nothing");
         assert!(!deadline.passed(now(2, 9_999, Some(1_049))));
         assert!(deadline.passed(now(2, 0, Some(1_050))));
         assert!(deadline.passed(now(2, 0, None)), "an unset clock proves nothing");
@@ -414,24 +365,5 @@ mod tests {
         assert_eq!(Stage::Sent.after(&sent), None, "a command is never sent twice");
         assert_eq!(Stage::Accepted.after(&Step::Acknowledged), None);
         assert_eq!(Stage::Ended(Outcome::Expired).after(&Step::Ended(Outcome::Confirmed)), None);
-    }
-
-    #[test]
-    fn a_flood_of_one_caller_makes_no_other_callers_command_act_twice() {
-        let caller = |name: &str| Principal { kind: crate::PrincipalKind::Link, name: name.into() };
-        let entry = |seq, stage| LedgerEntry { seq: Seq(seq), twin: None, stage, asked: None };
-        let refused = || Stage::Ended(Outcome::Rejected(Reason::OutOfRange, "".into()));
-        let mut ledger = Ledger::default();
-        ledger.remember(caller("a"), "open".into(), entry(1, Stage::Sent));
-        ledger.remember(caller("a"), "done".into(), entry(2, Stage::Ended(Outcome::Confirmed)));
-        ledger.remember(caller("b"), "open".into(), entry(3, Stage::Accepted));
-        for n in 0..Ledger::MOST as u64 + 5 {
-            ledger.remember(caller("b"), n.to_string().into(), entry(4 + n, refused()));
-        }
-        assert_eq!(ledger.iter().count(), Ledger::MOST);
-        assert!(ledger.find(&caller("a"), &"open".into()).is_some());
-        assert!(ledger.find(&caller("a"), &"done".into()).is_some());
-        assert!(ledger.find(&caller("b"), &"open".into()).is_some());
-        assert!(ledger.find(&caller("b"), &"0".into()).is_none(), "the oldest of the flood");
     }
 }

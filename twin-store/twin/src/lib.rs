@@ -11,6 +11,7 @@ mod change;
 mod command;
 mod description;
 mod event;
+mod ledger;
 mod lifecycle;
 mod name;
 mod nameplate;
@@ -29,14 +30,15 @@ pub use change::{
     Principal, PrincipalKind, Receipt, Refusal, Seen, Seq, Submission, What,
 };
 pub use command::{
-    Command, CommandId, CommandOrder, CommandState, Deadline, Desired, Ledger, LedgerEntry, Order,
-    Outcome, Reason, Stage, Step, admit,
+    Command, CommandId, CommandOrder, CommandState, Deadline, Desired, Order, Outcome, Reason,
+    Stage, Step, admit,
 };
 pub use description::{
     Access, Acquisition, Declaration, Description, Group, Kind, Point, PointSpec, Report, Revised,
     Writable,
 };
 pub use event::{ConditionState, Event, EventInstance};
+pub use ledger::{Ledger, LedgerEntry};
 pub use lifecycle::{LifeCycle, TRANSITIONS, Trigger};
 pub use name::{Handle, Name, NameError, TwinId};
 pub use nameplate::Nameplate;
@@ -46,6 +48,8 @@ pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
 pub use relation::Relationship;
 pub use state::State;
 pub use text::{Shown, TextError};
-pub use time::{BootId, Boottime, Moment, SourceClock, Span, TimeBase, Timeline, Timestamp};
+pub use time::{
+    BootId, Boottime, InstantText, Moment, SourceClock, Span, TimeBase, Timeline, Timestamp,
+};
 pub use twin::{Applied, Touched, Twin};
 pub use value::{IntKind, Value, ValueType};

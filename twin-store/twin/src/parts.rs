@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::state::alike;
 use crate::twin::Touched;
 use crate::{
     Binding, CommandId, CommandState, Description, Desired, GroupCounts, Handle, Ledger,
@@ -71,9 +72,10 @@ impl State {
         };
         let entries = parts.ledger.into_iter().map(|(by, key, entry)| ((by, key), entry)).collect();
         state.ledger = Ledger { entries };
-        for (handle, twin) in (0..).zip(parts.twins) {
-            if let Some(twin) = &twin {
+        for (handle, mut twin) in (0..).zip(parts.twins) {
+            if let Some(twin) = &mut twin {
                 state.ids.insert(twin.id.clone(), Handle(handle));
+                twin.description = alike(&state.twins, &twin.description);
             }
             state.twins.push(twin.map(|t| Twin::from_parts(Handle(handle), t)));
         }

@@ -1,10 +1,11 @@
 //! Everything that is known: the fold of the whole log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::{
-    Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry, Origin, Outcome,
-    Principal, Seq, Stage, Timeline, Twin, TwinId, What,
+    Body, Boottime, Commit, Description, GapCause, GatewayEvent, Handle, Ledger, LedgerEntry,
+    Origin, Outcome, Principal, Seq, Stage, Timeline, Twin, TwinId, What,
 };
 
 /// The twins, the commands known by key, the clock, and the write switch.
@@ -102,11 +103,33 @@ impl State {
             GatewayEvent::ClockSet { offset } => self.timeline.clock_set(seq, *offset),
             GatewayEvent::Writes { on, by } => self.writes_off = (!on).then(|| by.clone()),
             // What was shown before and is lost now must never be taken for what comes instead.
-            GatewayEvent::Gap { cause: GapCause::Crash | GapCause::Damage, .. } => {
-                self.twins.iter_mut().flatten().for_each(Twin::jump);
+            GatewayEvent::Gap { cause, .. } => match cause {
+                GapCause::Crash | GapCause::Damage | GapCause::Full => {
+                    self.twins.iter_mut().flatten().for_each(Twin::jump);
+                }
+                // What it drops was folded.
+                GapCause::Retention => {}
+            },
+            GatewayEvent::Revs { least } => {
+                for (handle, rev) in least {
+                    let place = usize::try_from(handle.0).unwrap_or(usize::MAX);
+                    if let Some(Some(twin)) = self.twins.get_mut(place) {
+                        twin.raise(*rev);
+                    }
+                }
             }
-            GatewayEvent::Gap { .. } => {}
+            GatewayEvent::Forgotten { before } => {
+                let mut timeline = std::mem::take(&mut self.timeline);
+                timeline.forget(*before, self.mentioned());
+                self.timeline = timeline;
+            }
         }
+    }
+
+    /// The commits that the state itself still speaks of, though the log may have them no more.
+    pub fn mentioned(&self) -> impl Iterator<Item = Seq> {
+        let known = self.ledger.iter().map(|(_, _, entry)| entry.seq);
+        known.chain(self.twins().flat_map(Twin::mentioned))
     }
 
     fn apply_twin(
@@ -126,10 +149,25 @@ impl State {
         }
         let Some(slot) = self.twins.get_mut(place) else { return };
         if matches!(what, What::Purged) {
-            *slot = None;
+            let open = slot.take().map(|twin| twin.commands).unwrap_or_default();
+            for known in open.values() {
+                if let Some(outcome) = known.stage.when_purged() {
+                    let stage = Stage::Ended(outcome);
+                    self.ledger.settle(&known.by, &known.command.key, &stage);
+                }
+            }
             self.ids.remove(id);
             return;
         }
+        let shared;
+        let what = match what {
+            What::Described(described) => {
+                shared = What::Described(alike(&self.twins, described));
+                &shared
+            }
+            what => what,
+        };
+        let Some(slot) = self.twins.get_mut(place) else { return };
         let twin = match slot {
             Some(twin) => twin,
             None => {
@@ -166,4 +204,10 @@ impl State {
         }
         twin.apply(seq, at, origin, what);
     }
+}
+
+/// The description, as a twin has it already where one does: a hundred equal devices have one in memory.
+pub(crate) fn alike(twins: &[Option<Twin>], new: &Arc<Description>) -> Arc<Description> {
+    let mut known = twins.iter().flatten().map(|twin| &twin.description);
+    known.find(|known| Arc::ptr_eq(known, new) || *known == new).unwrap_or(new).clone()
 }

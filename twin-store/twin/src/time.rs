@@ -1,5 +1,6 @@
 //! Instants, clocks, and how the log turns a boot's own time into wall-clock time.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::Seq;
@@ -29,20 +30,73 @@ impl Timestamp {
         let micros = micros.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
         Some(Self((days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + micros))
     }
+
+    /// The text of [`fmt::Display`] for the hot path; `None` outside the years 0 to 9999.
+    #[must_use]
+    pub fn text(self) -> Option<InstantText> {
+        let (year, month, day) = date_of(self.0.div_euclid(86_400_000_000));
+        let micros = self.0.rem_euclid(86_400_000_000);
+        let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let mut bytes = *b"0000-00-00T00:00:00.000000Z";
+        let fields = [
+            (year, 0..4),
+            (month, 5..7),
+            (day, 8..10),
+            (hour, 11..13),
+            (minute, 14..16),
+            (second, 17..19),
+        ];
+        for (number, place) in fields {
+            digits(bytes.get_mut(place), number);
+        }
+        digits(bytes.get_mut(20..26), micros);
+        if micros % 1000 != 0 {
+            return Some(InstantText { bytes, len: 27 });
+        }
+        bytes[23] = b'Z';
+        Some(InstantText { bytes, len: 24 })
+    }
+}
+
+/// An instant as RFC 3339 writes it.
+#[derive(Debug, Clone, Copy)]
+pub struct InstantText {
+    bytes: [u8; 27],
+    len: usize,
+}
+
+impl InstantText {
+    /// Its characters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, or with microseconds where there are any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.text() {
+            return f.write_str(std::str::from_utf8(text.as_bytes()).map_err(|_| fmt::Error)?);
+        }
+        // RFC 3339 has no such years; ISO 8601 signs them.
         let (year, month, day) = date_of(self.0.div_euclid(86_400_000_000));
         let micros = self.0.rem_euclid(86_400_000_000);
         let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.")?;
-        match micros % 1000 {
-            0 => write!(f, "{:03}Z", micros / 1000),
-            _ => write!(f, "{micros:06}Z"),
-        }
+        write!(f, "{year:+05}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
+/// Writes a number that is not negative with leading zeros.
+fn digits(place: Option<&mut [u8]>, mut number: i64) {
+    for digit in place.into_iter().flatten().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
     }
 }
 
@@ -226,10 +280,17 @@ impl Timeline {
         }
     }
 
-    /// Drops spans that end before `first`, the oldest sequence number that is still kept.
-    pub fn forget_before(&mut self, first: Seq) {
-        let keep = self.spans.partition_point(|span| span.from <= first).saturating_sub(1);
-        self.spans.drain(..keep);
+    /// Drops the spans that end before `first`, the oldest commit that is still kept, and that none of these commits
+    /// lies in.
+    pub fn forget(&mut self, first: Seq, mentioned: impl IntoIterator<Item = Seq>) {
+        let before = self.spans.partition_point(|span| span.from <= first).saturating_sub(1);
+        let place = |seq| self.spans.partition_point(|span| span.from <= seq).checked_sub(1);
+        let needed: BTreeSet<usize> = mentioned.into_iter().filter_map(place).collect();
+        let mut place = 0;
+        self.spans.retain(|_| {
+            place += 1;
+            place > before || needed.contains(&(place - 1))
+        });
     }
 }
 
@@ -247,10 +308,14 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999999Z"),
             (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
             (4_107_542_399_123_456, "2100-02-28T23:59:59.123456Z"),
+            (253_402_300_799_999_000, "9999-12-31T23:59:59.999Z"),
+            (-62_167_219_200_000_000, "0000-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(Timestamp(micros).to_string(), text);
             assert_eq!(Timestamp::parse(text), Some(Timestamp(micros)));
         }
+        assert_eq!(Timestamp(253_402_300_800_000_000).to_string(), "+10000-01-01T00:00:00.000000Z");
+        assert!(Timestamp(i64::MIN).to_string().starts_with('-'));
         for day in -800_000..800_000 {
             let (y, m, d) = date_of(day);
             assert_eq!(days_of(y, m, d), day);
@@ -310,13 +375,18 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_keeps_the_span_in_force() {
+    fn forgetting_keeps_the_spans_that_are_needed() {
         let mut line = Timeline::default();
-        line.opened(Seq(1), 1, A, Some(1));
-        line.opened(Seq(10), 2, A, Some(2));
-        line.opened(Seq(20), 3, A, Some(3));
-        line.forget_before(Seq(15));
-        assert_eq!(line.spans().len(), 2);
-        assert_eq!(line.resolve(Seq(15), Boottime(0)), Some(Timestamp(2)));
+        for n in 0..6 {
+            line.opened(Seq(n * 10 + 1), 1, A, Some(n.cast_signed()));
+        }
+        line.forget(Seq(45), [Seq(15), Seq(50)]);
+        let from: Vec<u64> = line.spans().iter().map(|span| span.from.0).collect();
+        assert_eq!(from, [11, 41, 51], "a commit mentioned, the oldest kept, and what follows");
+        assert_eq!(line.resolve(Seq(45), Boottime(0)), Some(Timestamp(4)));
+        assert_eq!(line.resolve(Seq(15), Boottime(0)), Some(Timestamp(1)));
+        let before = line.clone();
+        line.forget(Seq(0), []);
+        assert_eq!(line, before);
     }
 }

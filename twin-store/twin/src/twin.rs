@@ -376,6 +376,25 @@ impl Twin {
         }
     }
 
+    /// Its rev was at least this: it and its features' grow by what is missing, since each commit raises either by one
+    /// at most.
+    pub(crate) fn raise(&mut self, least: u64) {
+        let missing = least.saturating_sub(self.rev);
+        self.rev += missing;
+        for feature in &mut self.features {
+            feature.rev += missing;
+        }
+    }
+
+    /// The commits that it speaks of.
+    pub(crate) fn mentioned(&self) -> impl Iterator<Item = Seq> {
+        let readings = self.reported.iter().flatten().map(|reading| reading.seq);
+        let asked = self.desired.values().map(|desired| Seq(desired.command.0));
+        let open = self.commands.keys().map(|id| Seq(id.0));
+        let features = self.features.iter().map(|feature| feature.seq);
+        readings.chain(asked).chain(open).chain(features).chain([self.since])
+    }
+
     /// The reading's value where it is good; what a control decision may use.
     #[must_use]
     pub fn good(&self, index: u16) -> Option<&Value> {

@@ -118,6 +118,15 @@ impl IntKind {
         }
     }
 
+    fn holds_unsigned(self, v: u64) -> bool {
+        self.width() == 8 || v >> (8 * self.width()) == 0
+    }
+
+    fn holds_signed(self, v: i64) -> bool {
+        let spare = 64 - 8 * self.width();
+        v << spare >> spare == v
+    }
+
     /// The narrowest kind that holds every value from `low` to `high`, if there is one.
     #[must_use]
     pub fn holding(low: i128, high: i128) -> Option<Self> {
@@ -167,18 +176,18 @@ impl ValueType {
     /// Whether `value` is of this type and within its width.
     #[must_use]
     pub fn admits(&self, value: &Value) -> bool {
-        let within = |kind: IntKind, v: i128| kind.bounds().0 <= v && v <= kind.bounds().1;
         match (self, value) {
             (Self::Bool, Value::Bool(_))
             | (Self::F64, Value::Float(_))
             | (Self::Time, Value::Time(_))
             | (Self::Text, Value::Text(_))
             | (Self::Bytes, Value::Bytes(_)) => true,
-            (Self::Int(kind), Value::Signed(v)) => kind.signed() && within(*kind, i128::from(*v)),
-            (Self::Int(kind), Value::Unsigned(v)) => {
-                !kind.signed() && within(*kind, i128::from(*v))
+            (Self::Int(kind), Value::Signed(v)) => kind.signed() && kind.holds_signed(*v),
+            (Self::Int(kind), Value::Unsigned(v)) => !kind.signed() && kind.holds_unsigned(*v),
+            (Self::Decimal { raw, .. }, Value::Decimal(v)) if raw.signed() => raw.holds_signed(*v),
+            (Self::Decimal { raw, .. }, Value::Decimal(v)) => {
+                u64::try_from(*v).is_ok_and(|v| raw.holds_unsigned(v))
             }
-            (Self::Decimal { raw, .. }, Value::Decimal(v)) => within(*raw, i128::from(*v)),
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "the point is to see whether it truncates"
@@ -230,5 +239,26 @@ mod tests {
         assert!(ValueType::F32.admits(&Value::Float(0.5)));
         assert!(!ValueType::F32.admits(&Value::Float(0.1)));
         assert!(ValueType::F32.admits(&Value::Float(f64::NAN)));
+    }
+
+    #[test]
+    fn integers_are_held_within_the_bounds_of_their_kind() {
+        use IntKind::{I8, I16, I32, I64, U8, U16, U32, U64};
+        for kind in [I8, I16, I32, I64, U8, U16, U32, U64] {
+            let (low, high) = kind.bounds();
+            for v in [low - 1, low, -1, 0, 1, high, high + 1] {
+                let within = low <= v && v <= high;
+                if let Ok(v) = i64::try_from(v) {
+                    let of = ValueType::Decimal { raw: kind, exponent: -1 };
+                    assert_eq!(of.admits(&Value::Decimal(v)), within, "{kind:?} {v}");
+                    let signed = ValueType::Int(kind).admits(&Value::Signed(v));
+                    assert_eq!(signed, within && kind.signed(), "{kind:?} {v}");
+                }
+                if let Ok(v) = u64::try_from(v) {
+                    let unsigned = ValueType::Int(kind).admits(&Value::Unsigned(v));
+                    assert_eq!(unsigned, within && !kind.signed(), "{kind:?} {v}");
+                }
+            }
+        }
     }
 }

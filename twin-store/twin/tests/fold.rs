@@ -234,6 +234,30 @@ const TO_SHADOWED: &[(LifeCycle, Trigger, LifeCycle)] = &[
 ];
 
 #[test]
+fn equal_twins_share_one_description() {
+    let mut state = State::default();
+    for (n, handle) in (1..).zip([1, 2, 3]) {
+        let mut description = Description::clone(&description());
+        if handle == 3 {
+            description.nameplate.serial = Some("4711".into());
+        }
+        let body = Body::Twin {
+            handle: Handle(handle),
+            twin: format!("t{handle}").parse().unwrap(),
+            origin: Origin::Configuration,
+            what: What::Described(Arc::new(description)),
+        };
+        state.apply(&Commit { seq: Seq(n), epoch: 1, at: AT, body });
+    }
+    for state in [&state, &State::from_parts(state.parts())] {
+        let of = |handle| state.by_handle(Handle(handle)).unwrap().description();
+        assert!(Arc::ptr_eq(of(1), of(2)));
+        assert!(!Arc::ptr_eq(of(1), of(3)));
+        assert_eq!(of(3).nameplate.serial.as_deref(), Some("4711"));
+    }
+}
+
+#[test]
 fn admission_says_what_is_wrong() {
     let shadowed = state_with(TO_SHADOWED);
     let ask = |state: &State, command: Command, now: i64| {
@@ -275,4 +299,66 @@ fn a_key_is_remembered_with_its_outcome() {
     apply(7, What::Step { command: CommandId(5), step: Step::Ended(Outcome::Confirmed) });
     let known = state.ledger().find(&somebody(), &"0-1".into()).unwrap();
     assert_eq!((known.seq, &known.stage), (Seq(5), &Stage::Ended(Outcome::Confirmed)));
+}
+
+/// What may happen to one of two twins on the way of a command.
+fn along() -> impl Strategy<Value = (u32, What)> {
+    let what = prop_oneof![
+        3 => (0..3u16, 0u64..9).prop_map(|(i, v)| What::Command(command(i, v))),
+        4 => (1u64..40, step()).prop_map(|(c, step)| What::Step { command: CommandId(c), step }),
+        1 => Just(What::Purged),
+        1 => Just(What::Described(description())),
+    ];
+    (1..3u32, what)
+}
+
+proptest! {
+    #[test]
+    fn no_command_is_left_without_an_end(history in proptest::collection::vec(along(), 0..60)) {
+        let mut state = State::default();
+        for (i, (handle, what)) in history.into_iter().enumerate() {
+            let seq = Seq(i as u64 + 1);
+            let open = state.by_handle(Handle(handle)).map(|t| t.commands().clone());
+            let purged = what == What::Purged;
+            let twin = format!("t{handle}").parse().unwrap();
+            let origin = Origin::Principal(somebody());
+            let body = Body::Twin { handle: Handle(handle), twin, origin, what };
+            state.apply(&Commit { seq, epoch: 1, at: AT, body });
+            for (id, known) in open.unwrap_or_default().into_iter().filter(|_| purged) {
+                let entry = state.ledger().find(&known.by, &known.command.key).unwrap();
+                if entry.seq == Seq(id.0) {
+                    let unsent = known.stage == Stage::Accepted;
+                    let right = match &entry.stage {
+                        Stage::Ended(Outcome::Rejected(Reason::Purged, _)) => unsent,
+                        Stage::Ended(Outcome::Unknown(Reason::Purged, _)) => !unsent,
+                        _ => false,
+                    };
+                    prop_assert!(right, "{:?} became {:?}", known.stage, entry.stage);
+                }
+            }
+        }
+        for (_, key, entry) in state.ledger().iter().filter(|(_, _, e)| !e.stage.ended()) {
+            let twin = entry.twin.and_then(|handle| state.by_handle(handle));
+            let open = twin.is_some_and(|t| t.commands().contains_key(&CommandId(entry.seq.0)));
+            prop_assert!(open, "{key} waits for ever");
+        }
+    }
+}
+
+#[test]
+fn proven_revs_only_rise_and_take_the_features_along() {
+    let mut state = state_with(TO_SHADOWED);
+    let before = state.by_handle(Handle(1)).unwrap().clone();
+    let mut raise = |seq, least| {
+        let least = vec![(Handle(1), least), (Handle(9), 7)];
+        let body = Body::Gateway(twin::GatewayEvent::Revs { least });
+        state.apply(&Commit { seq: Seq(seq), epoch: 1, at: AT, body });
+        state.by_handle(Handle(1)).unwrap().clone()
+    };
+    assert_eq!(raise(10, before.rev() - 1).rev(), before.rev());
+    let raised = raise(11, before.rev() + 5);
+    assert_eq!(raised.rev(), before.rev() + 5);
+    assert_eq!(raised.feature(1).rev, before.feature(1).rev + 5);
+    assert_eq!(raised.feature(1).seq, before.feature(1).seq, "it is no change");
+    assert_eq!(raise(12, before.rev() + 5), raised);
 }

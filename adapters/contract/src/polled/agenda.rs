@@ -9,6 +9,7 @@ use twin::{Binding, Boottime, Cause, CommandId, Moment, Quality, Seen, Submissio
 use super::command::Command;
 use super::device::{Device, Seats};
 use super::job::{Job, Kind};
+use super::raw::Raws;
 use super::read::Reads;
 use super::report::{Acquired, asset, bad};
 use super::{Failed, FailedKind, Polled, Task, Work};
@@ -30,6 +31,7 @@ pub struct Agenda<P: Polled> {
     pub(super) jobs: Vec<Job<P>>,
     pub(super) commands: VecDeque<Command<P>>,
     pub(super) reads: Reads,
+    pub(super) raws: Raws,
     pub(super) under_way: HashMap<u64, UnderWay>,
     pub(super) out: Vec<Submission>,
     pub(super) durable: mpsc::Sender<Durable>,
@@ -71,6 +73,7 @@ impl<P: Polled> Agenda<P> {
             jobs: Vec::new(),
             commands: VecDeque::new(),
             reads: Reads::default(),
+            raws: Raws::default(),
             under_way: HashMap::new(),
             out: Vec::new(),
             durable,

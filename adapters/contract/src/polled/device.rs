@@ -26,12 +26,23 @@ pub(super) struct Device<P: Polled> {
     pub ready: i64,
     /// The asset said which one it is, or cannot say.
     pub identified: bool,
-    /// What the last `Binding` said of the asset; `None`: there was none.
-    pub bound: Option<Option<Arc<str>>>,
+    /// All that the asset said of itself.
+    pub said: Option<Arc<str>>,
+    /// What of that is not as configured.
+    pub differs: Option<Arc<str>>,
+    /// What the last `Binding` said of the asset, and what was not as configured; `None`: there was none.
+    pub bound: Option<Told>,
     /// The quality of readings that are skipped.
     pub outage: Quality,
     /// The last exchange that was no poll.
     pub other: Option<Other<P>>,
+}
+
+/// What a `Binding` said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub asset: Option<Arc<str>>,
+    pub differs: Option<Arc<str>>,
 }
 
 /// One group of a device.
@@ -128,6 +139,8 @@ impl<P: Polled> Device<P> {
             in_flight: 0,
             writing: false,
             ready: 0,
+            said: None,
+            differs: None,
             bound: None,
             outage: Quality::bad(twin::Cause::NotRead),
             other: None,

@@ -103,6 +103,9 @@ impl<P: Polled> Agenda<P> {
             let seconds = (now - trouble.at.0) / 1_000_000;
             remarks.push(format!("last trouble, {seconds} s ago: {}", trouble.words));
         }
+        remarks.extend(device.said.iter().map(|said| format!("it says of itself: {said}")));
+        let differs = device.differs.iter();
+        remarks.extend(differs.map(|differs| format!("it may be another asset: {differs}")));
         remarks.extend(index.into_iter().flat_map(|index| device.spec.risks(index)));
         remarks
     }

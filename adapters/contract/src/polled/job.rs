@@ -30,8 +30,8 @@ pub(super) struct Job<P: Polled> {
     first: Option<i64>,
     last: i64,
     pub entries: Vec<Entry>,
-    /// Kept where the readings do not matter but the answers do.
-    pub answers: Vec<P::Answer>,
+    /// By batch; kept where the readings do not matter but the answers do.
+    pub answers: Vec<(usize, P::Answer)>,
     answered: bool,
     pub failed: Option<Failed>,
 }
@@ -45,6 +45,8 @@ pub(super) enum Kind {
     Read { read: u64, group: u16 },
     /// After a write: what does the asset say now?
     ReadBack { command: CommandId, group: u16, until: i64, otherwise: (Reason, Arc<str>) },
+    /// A request in the protocol's own words.
+    Raw { raw: u64 },
     /// Is the device there again?
     Probe,
     /// Which asset is it?
@@ -58,7 +60,8 @@ impl Kind {
             Self::ReadBack { .. } => 0,
             Self::Read { .. } => 1,
             Self::Poll { .. } | Self::Identity => 2,
-            Self::Probe => 3,
+            Self::Raw { .. } => 3,
+            Self::Probe => 4,
         }
     }
 }

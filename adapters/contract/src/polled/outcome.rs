@@ -5,16 +5,11 @@ use std::sync::Arc;
 use twin::{Binding, Submission, What};
 
 use super::agenda::{Agenda, On, UnderWay, seen};
-use super::device::Last;
+use super::device::{Last, Told};
 use super::job::{Job, Kind};
 use super::report::asset;
-use super::{Failed, FailedKind, Polled, Timing, Work};
+use super::{Failed, FailedKind, Identity, Polled, Timing, Work};
 use crate::Turned;
-
-/// How often a device may ask for patience before its answer counts as a refusal.
-const LATER: u8 = 3;
-/// The pause after a device asked for patience, in microseconds; twice as long each time.
-const LATER_PAUSE: i64 = 200_000;
 
 impl<P: Polled> Agenda<P> {
     /// What became of a request. A ticket that is not known (any more) is ignored.
@@ -92,24 +87,25 @@ impl<P: Polled> Agenda<P> {
             Ok(answer) => {
                 let offset = job.answered(timing.sent, timing.ended);
                 if let Some(of) = job.batches.get(batch)
-                    && !matches!(job.kind, Kind::Probe | Kind::Identity)
+                    && !matches!(job.kind, Kind::Probe | Kind::Identity | Kind::Raw { .. })
                 {
                     device.spec.decode(of, answer, offset, &mut job.entries);
                 }
             }
             Err(failed) => {
+                let (most, pause) = device.spec.busy();
                 let repeat = match failed.kind {
                     FailedKind::Timeout | FailedKind::Malformed => {
                         attempts < device.spec.retries() && device.breaker.patient()
                     }
                     FailedKind::Lost => attempts == 0 && self.down.is_none(),
-                    FailedKind::Later => attempts < LATER,
+                    FailedKind::Later => attempts < most,
                     FailedKind::Refused => false,
                 };
                 let repeat = repeat && !matches!(job.kind, Kind::Probe);
                 if repeat {
                     if failed.kind == FailedKind::Later {
-                        job.not_before = timing.ended + (LATER_PAUSE << attempts);
+                        job.not_before = timing.ended.saturating_add(pause << attempts.min(10));
                     }
                     job.repeat(batch, attempts + 1);
                 } else {
@@ -124,7 +120,9 @@ impl<P: Polled> Agenda<P> {
                     *last = Some(Last { timing, result });
                 }
             }
-            Kind::Identity => job.answers.extend(result.ok()),
+            Kind::Identity | Kind::Raw { .. } => {
+                job.answers.extend(result.ok().map(|answer| (batch, answer)));
+            }
             _ => {
                 if let Some(batch) = job.batches.get(batch) {
                     device.other = Some((Work::Read(batch.clone()), Last { timing, result }));
@@ -185,6 +183,7 @@ impl<P: Polled> Agenda<P> {
                 self.out.extend(submission);
             }
             Kind::Identity => self.identified(job),
+            Kind::Raw { raw } => self.finish_raw(raw, &mut job),
             Kind::Read { read, group } => self.finish_read(read, group, job, now),
             Kind::ReadBack { command, group, until, otherwise } => {
                 self.finish_read_back(command, group, until, otherwise, job, now);
@@ -203,7 +202,20 @@ impl<P: Polled> Agenda<P> {
             return;
         }
         device.identified = true;
-        let asset = device.spec.identify(&job.answers);
+        let mut answers: Vec<Option<P::Answer>> = job.batches.iter().map(|_| None).collect();
+        for (batch, answer) in job.answers {
+            if let Some(place) = answers.get_mut(batch) {
+                *place = Some(answer);
+            }
+        }
+        let Identity { asset, said, differs } = device.spec.identify(&answers);
+        device.said = said;
+        let differs: Option<Arc<str>> = (!differs.is_empty()).then(|| differs.join("; ").into());
+        if let Some(differs) = differs.as_ref().filter(|d| device.differs.as_ref() != Some(d)) {
+            let (line, twin) = (&self.line, device.spec.twin());
+            tracing::warn!(%line, %twin, "{twin} on line {line} may be another asset: {differs}");
+        }
+        device.differs = differs;
         self.tell_binding(job.device, asset);
     }
 
@@ -217,11 +229,14 @@ impl<P: Polled> Agenda<P> {
 
     fn tell_binding(&mut self, at: usize, id: Option<Arc<str>>) {
         let Some(device) = self.devices.get_mut(at).and_then(Option::as_mut) else { return };
-        if device.bound.as_ref() == Some(&id) {
+        let told = Told { asset: id.clone(), differs: device.differs.clone() };
+        if device.bound.as_ref() == Some(&told) {
             return;
         }
-        device.bound = Some(id.clone());
-        let binding = Binding { line: self.line.clone(), bound: true, asset: id, cause: None };
+        device.bound = Some(told);
+        let cause =
+            device.differs.as_ref().map(|differs| format!("it may be another: {differs}").into());
+        let binding = Binding { line: self.line.clone(), bound: true, asset: id, cause };
         self.out.push(Submission::change(asset(device.spec.twin(), What::Binding(binding))));
     }
 

@@ -9,7 +9,7 @@ use twin::{Reason, Reported, TwinId};
 use super::agenda::Agenda;
 use super::job::{Job, Kind};
 use super::report::{reported, submission};
-use super::{FailedKind, Polled};
+use super::{Failed, FailedKind, Polled};
 use crate::{NotRead, ReadNow};
 
 /// How many reads may be under way on one line.
@@ -103,14 +103,7 @@ impl<P: Polled> Agenda<P> {
         pending.left -= 1;
         let acquired = job.acquired(now);
         if acquired.nothing.is_some() {
-            pending.failed = job.failed.map(|failed| NotRead {
-                reason: match failed.kind {
-                    FailedKind::Refused | FailedKind::Later => Reason::Refused,
-                    FailedKind::Lost => Reason::LineDown,
-                    FailedKind::Timeout | FailedKind::Malformed => Reason::NoAnswer,
-                },
-                words: failed.words,
-            });
+            pending.failed = job.failed.map(not_read);
         } else {
             let mut reported = reported(device.spec.revision(), group, acquired);
             reported.command = job.command;
@@ -129,6 +122,16 @@ impl<P: Polled> Agenda<P> {
     pub(super) fn place(&self, twin: &TwinId) -> Option<usize> {
         self.devices.iter().position(|d| d.as_ref().is_some_and(|d| d.spec.twin() == twin))
     }
+}
+
+/// A failure, for the caller.
+pub(super) fn not_read(failed: Failed) -> NotRead {
+    let reason = match failed.kind {
+        FailedKind::Refused | FailedKind::Later => Reason::Refused,
+        FailedKind::Lost => Reason::LineDown,
+        FailedKind::Timeout | FailedKind::Malformed => Reason::NoAnswer,
+    };
+    NotRead { reason, words: failed.words }
 }
 
 /// Why a device is not asked, for the caller.

@@ -1,6 +1,6 @@
 //! Schedules: kept through reconfiguration, failures and requests; every turn is counted.
 
-use adapter::ReadNow;
+use adapter::{Raw, ReadNow, Work};
 use tokio::sync::oneshot;
 use twin::{Binding, Cause, Quality, Reason, What};
 
@@ -130,4 +130,49 @@ fn a_read_is_served_ahead_of_polls_and_answered() {
     let read = ReadNow { twin: name(0), points: vec![7], command: None, answer };
     sim.agenda.read_now(read, sim.now);
     assert_eq!(answered.try_recv().unwrap().unwrap_err().reason, Reason::NoSuchPoint);
+}
+
+#[test]
+fn a_raw_request_waits_for_polls_and_brings_its_answer() {
+    let mut sim = Sim::new(vec![unit(0, S), unit(1, S)]);
+    sim.values.insert(name(1), 7);
+    sim.run(4500 * MS);
+    let ask = |sim: &mut Sim, twin, request: &[u8]| {
+        let (answer, answered) = oneshot::channel();
+        sim.agenda.raw(Raw { twin, request: request.to_vec(), answer }, sim.now);
+        answered
+    };
+    let mut answered = ask(&mut sim, name(1), &[200]);
+    sim.run(4600 * MS);
+    assert_eq!(answered.try_recv().unwrap().unwrap(), 7_i64.to_be_bytes());
+    let carried = sim.carried.last().unwrap();
+    assert_eq!((&carried.twin, &carried.work), (&name(1), &Work::Read(vec![200])));
+    let mut readings = sim.reports(&name(1)).into_iter().flat_map(|report| report.entries.iter());
+    assert!(readings.all(|entry| entry.index != 200), "it is no reading");
+
+    let reason = |sim: &mut Sim, twin, request: &[u8]| {
+        let mut answered = ask(sim, twin, request);
+        let until = sim.now + 100 * MS;
+        sim.run(until);
+        answered.try_recv().unwrap().unwrap_err().reason
+    };
+    assert_eq!(reason(&mut sim, name(5), &[0]), Reason::NoSuchTwin);
+    assert_eq!(reason(&mut sim, name(1), &[]), Reason::NotWritable);
+    sim.manners.insert(name(1), Manner::Refuses(200));
+    assert_eq!(reason(&mut sim, name(1), &[201]), Reason::Refused);
+}
+
+#[test]
+fn a_raw_request_to_a_dead_or_removed_device_ends() {
+    let mut sim = Sim::new(vec![unit(0, S), unit(1, S)]);
+    sim.run(1500 * MS);
+    sim.manners.insert(name(1), Manner::Dead);
+    sim.run(30 * S);
+    let (answer, mut answered) = oneshot::channel();
+    sim.agenda.raw(Raw { twin: name(1), request: vec![1], answer }, sim.now);
+    assert_eq!(answered.try_recv().unwrap().unwrap_err().reason, Reason::NoAnswer);
+    let (answer, mut answered) = oneshot::channel();
+    sim.agenda.raw(Raw { twin: name(0), request: vec![1], answer }, sim.now);
+    sim.agenda.configure(vec![unit(1, S)], sim.now);
+    assert_eq!(answered.try_recv().unwrap().unwrap_err().reason, Reason::LineDown);
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapter::{
-    Agenda, Durable, Encoded, Failed, FailedKind, Grid, Polled, PolledGroup, Task, Timing, Work,
+    Agenda, Durable, Encoded, Failed, FailedKind, Grid, Identity, Polled, PolledGroup, Task,
+    Timing, Work,
 };
 use tokio::sync::mpsc;
 use twin::{
@@ -109,8 +110,17 @@ impl Polled for Unit {
         if self.identity { vec![vec![0]] } else { Vec::new() }
     }
 
-    fn identify(&self, answers: &[i64]) -> Option<Arc<str>> {
-        Some(format!("serial {answers:?}").into())
+    fn identify(&self, answers: &[Option<i64>]) -> Identity {
+        let numbers: Vec<i64> = answers.iter().flatten().copied().collect();
+        Identity { asset: Some(format!("serial {numbers:?}").into()), ..Identity::default() }
+    }
+
+    fn raw(&self, request: &[u8]) -> Option<Vec<u16>> {
+        (!request.is_empty()).then(|| request.iter().map(|byte| u16::from(*byte)).collect())
+    }
+
+    fn raw_answer(&self, answer: &i64) -> Vec<u8> {
+        answer.to_be_bytes().to_vec()
     }
 
     fn place(&self, point: Option<u16>) -> String {

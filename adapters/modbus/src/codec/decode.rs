@@ -2,9 +2,12 @@
 
 use twin::{Cause, Quality, Value};
 
-use super::{Field, PointCodec, Ready, mask};
+use super::{Field, PointCodec, Powered, Ready, mask};
 use crate::calendar;
-use crate::format::{Characters, Kind};
+use crate::format::{Characters, Kind, TextPlace};
+
+/// The powers of ten that a device may choose.
+const TENS: [f64; 11] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 impl PointCodec {
     /// The value that stands in these bytes: exactly the point's registers as they travelled, or one byte 0 or 1.
@@ -54,11 +57,39 @@ impl PointCodec {
                 let value = float(wide, self.number(wire)?).ok_or(Bad::Cause(Cause::NotAValue))?;
                 Ok(if scaled { self.scaled(value) } else { value })
             }
+            Ready::Powered(powered) => self.powered(powered, wire),
             Ready::Text => self.text(wire).ok_or(Bad::Cause(Cause::Malformed)),
             Ready::Bytes => Ok(Value::Bytes(self.swapped(wire).into())),
             Ready::Time => self.time(wire),
             Ready::Bool => Err(Bad::Cause(Cause::Malformed)),
         }
+    }
+
+    /// The number times its power of ten. 8000h is SunSpec's "not implemented"; no device needs more than ten digits.
+    fn powered(&self, powered: Powered, wire: &[u8]) -> Result<Value, Bad> {
+        let Powered { field, number, power } = powered;
+        let part = |at: u8, bytes: usize| {
+            let from = usize::from(at) * 2;
+            wire.get(from..from + bytes).ok_or(Bad::Cause(Cause::Malformed))
+        };
+        let raw = self.field(field, part(number, usize::from(field.width) / 8)?)?;
+        let power = match part(power, 2)? {
+            [high, low] => i16::from_be_bytes([*high, *low]),
+            _ => return Err(Bad::Cause(Cause::Malformed)),
+        };
+        if power == i16::MIN {
+            return Err(Bad::Cause(Cause::NotAValue));
+        }
+        let ten =
+            TENS.get(usize::from(power.unsigned_abs())).ok_or(Bad::Cause(Cause::Malformed))?;
+        #[expect(clippy::cast_precision_loss, reason = "a double is what such a value is")]
+        let raw = match kept(integer(field, raw))? {
+            Value::Signed(raw) => raw as f64,
+            Value::Unsigned(raw) => raw as f64,
+            _ => return Err(Bad::Cause(Cause::Malformed)),
+        };
+        // A division by a power of ten gives the double nearest to the decimal number, a product with 0.1 would not.
+        Ok(Value::Float(if power < 0 { raw / ten } else { raw * ten }))
     }
 
     /// The ordered number, unless it says that there is none.
@@ -88,8 +119,12 @@ impl PointCodec {
     }
 
     fn text(&self, wire: &[u8]) -> Option<Value> {
-        let Kind::Text { pad, characters, .. } = &self.format.kind else { return None };
-        let bytes = self.swapped(wire);
+        let Kind::Text { pad, characters, place, .. } = &self.format.kind else { return None };
+        let mut bytes = self.swapped(wire);
+        if *place != TextPlace::Both {
+            let skip = usize::from(*place == TextPlace::Low);
+            bytes = bytes.into_iter().skip(skip).step_by(2).collect();
+        }
         // A terminator ends the text whatever fills the rest.
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         let text = bytes.get(..end)?;
@@ -175,7 +210,12 @@ pub fn fuzz_one(data: &[u8]) {
         7 => Kind::Bcd32,
         8 => Kind::Bit { of: whole, bit: count },
         9 => Kind::Bits { of: whole, first: count % 32, last: count / 8 },
-        10 => Kind::Text { registers: u16::from(count), pad: scale, characters: Characters::Utf8 },
+        10 => Kind::Text {
+            registers: u16::from(count),
+            pad: scale,
+            characters: Characters::Utf8,
+            place: [TextPlace::Both, TextPlace::High, TextPlace::Low][usize::from(order % 3)],
+        },
         11 => Kind::Time { layout: TimeLayout::Unix64(TimeUnit::Seconds), zone },
         12 => Kind::Time { layout: TimeLayout::Iec870, zone },
         _ => {
@@ -192,7 +232,8 @@ pub fn fuzz_one(data: &[u8]) {
     let order = order.and_then(|letters| letters.parse().ok());
     for scale in [None, Some(scale)] {
         let table = if kind == Kind::Bool { crate::Table::Coil } else { crate::Table::Holding };
-        let format = Format { order, scale, ..Format::new(kind.clone()) };
+        let scale_at = (choice % 3 == 0).then_some(u16::from(count));
+        let format = Format { order, scale, scale_at, ..Format::new(kind.clone()) };
         let Ok(codec) = PointCodec::new(crate::Address::new(table, 0), format) else { continue };
         let length = usize::from(codec.count()) * if table.is_bits() { 1 } else { 2 };
         for wire in [wire, wire.get(..length).unwrap_or_default()] {

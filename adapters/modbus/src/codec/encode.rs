@@ -5,7 +5,7 @@ use twin::Value;
 use super::{EncodeError, Field, PointCodec, Ready, bounds, mask, words};
 use crate::Request;
 use crate::calendar;
-use crate::format::{Characters, Kind, PartialWrite};
+use crate::format::{Characters, Kind, PartialWrite, TextPlace};
 use crate::write::{Modify, Write};
 
 impl PointCodec {
@@ -22,6 +22,9 @@ impl PointCodec {
     pub fn encode(&self, value: &Value) -> Result<Write, EncodeError> {
         if !self.address.table.is_writable() {
             return Err(EncodeError::ReadOnly(self.address));
+        }
+        if let Ready::Powered(_) = self.ready {
+            return Err(EncodeError::Power(self.address));
         }
         self.expected(value)?;
         let number = self.address.number;
@@ -44,6 +47,9 @@ impl PointCodec {
             };
         }
         Ok(Write::Request(match &*values {
+            _ if self.format.read_write => {
+                Request::ReadWrite { read: number, count: self.count, write: number, values }
+            }
             [value] if !self.format.multiple => Request::WriteRegister { number, value: *value },
             _ => Request::WriteRegisters { start: number, values },
         }))
@@ -76,6 +82,7 @@ impl PointCodec {
                 let written = calendar::write(layout, zone, self.order, *at);
                 return written.ok_or(EncodeError::Range(self.address));
             }
+            (Ready::Powered(_), _) => return Err(EncodeError::Power(self.address)),
             _ => return Err(EncodeError::Type),
         };
         self.order.write(number, &mut wire);
@@ -119,7 +126,7 @@ impl PointCodec {
     }
 
     fn text_bytes(&self, text: &str) -> Result<Vec<u8>, EncodeError> {
-        let Kind::Text { pad, characters, .. } = &self.format.kind else {
+        let Kind::Text { pad, characters, place, .. } = &self.format.kind else {
             return Err(EncodeError::Type);
         };
         let range = || EncodeError::Range(self.address);
@@ -129,11 +136,17 @@ impl PointCodec {
                 text.chars().map(u8::try_from).collect::<Result<_, _>>().map_err(|_| range())?
             }
         };
-        let size = usize::from(self.count) * 2;
+        let each = if *place == TextPlace::Both { 2 } else { 1 };
+        let size = usize::from(self.count) * each;
         if bytes.len() > size || bytes.contains(&0) || bytes.last() == Some(pad) {
             return Err(range());
         }
         bytes.resize(size, *pad);
+        let bytes = match place {
+            TextPlace::Both => bytes,
+            TextPlace::High => bytes.into_iter().flat_map(|byte| [byte, 0]).collect(),
+            TextPlace::Low => bytes.into_iter().flat_map(|byte| [0, byte]).collect(),
+        };
         Ok(self.swapped(&bytes))
     }
 }

@@ -2,10 +2,10 @@
 
 use twin::{IntKind, ValueType};
 
-use super::{CodecError, Field, Ready, bounds};
+use super::{CodecError, Field, Powered, Ready, bounds};
 use crate::format::{Format, Int, Kind, Whole};
 use crate::scale::Exact;
-use crate::{Order, calendar};
+use crate::{Address, MAX_READ_REGISTERS, Order, calendar};
 
 /// Bytes of the registers that a value stands in.
 pub(super) fn bytes_of(kind: &Kind) -> usize {
@@ -39,6 +39,33 @@ pub(super) fn order_of(format: &Format, bytes: usize) -> Result<Order, CodecErro
         Some(_) if bytes == 0 => Err(CodecError::NoOrder),
         Some(order) if order.width() == bytes => Ok(order),
         Some(order) => Err(CodecError::Order { order, bytes }),
+    }
+}
+
+/// The run's first register, its length, and in it the number and its power of ten where it has one.
+type Span = (Address, u16, Option<(u8, u8)>);
+
+/// The run of registers that holds a number and its power of ten, and where in it they stand.
+pub(super) fn span(address: Address, count: u16, power: Option<u16>) -> Result<Span, CodecError> {
+    let Some(power) = power else { return Ok((address, count, None)) };
+    let number = address.number;
+    let first = number.min(power);
+    let end = (u32::from(number) + u32::from(count)).max(u32::from(power) + 1);
+    let within = number <= power && u32::from(power) < u32::from(number) + u32::from(count);
+    let run = u16::try_from(end - u32::from(first)).ok().filter(|run| *run <= MAX_READ_REGISTERS);
+    let run = run.filter(|_| !within && !address.table.is_bits()).ok_or(CodecError::Power)?;
+    let at = |register: u16| u8::try_from(register - first).map_err(|_| CodecError::Power);
+    Ok((Address::new(address.table, first), run, Some((at(number)?, at(power)?))))
+}
+
+/// A number with a power of ten: what it is worth is known with each reading only, so it is a floating point number.
+pub(super) fn powered(format: &Format, at: (u8, u8)) -> Result<(Ready, ValueType), CodecError> {
+    match (&format.kind, ready(format)?.0) {
+        (Kind::Int(_), Ready::Field(field)) if field.exact.is_none() && field.width >= 16 => {
+            let (number, power) = at;
+            Ok((Ready::Powered(Powered { field, number, power }), ValueType::F64))
+        }
+        _ => Err(CodecError::Power),
     }
 }
 

@@ -11,11 +11,19 @@ use twin::{Acquisition, Declaration, Revised, TwinId};
 
 use super::line::{SerialKeys, TransportKeys};
 use super::point::{Notation, PointKeys, codec};
-use crate::spec::{DeviceSpec, GroupSpec, Hole, Limits, PointSpec, When, WriteSpec};
-use crate::{Address, MAX_READ_BITS, MAX_READ_REGISTERS, PointCodec};
+use super::words::ExtentWord;
+use crate::spec::{
+    DeviceSpec, GroupSpec, Hole, IdentificationSpec, Limits, PointSpec, When, WriteSpec,
+};
+use crate::{Address, MAX_READ_BITS, MAX_READ_REGISTERS, PointCodec, SerialFraming};
 
 /// How long a device may take before its answer begins, where nobody says it.
 const TIMEOUT: Duration = Duration::seconds(1);
+
+/// How often what brought no answer is asked again, where nobody says it.
+const RETRIES: u8 = 1;
+/// How often a device may ask for patience and how long it is given, where nobody says it.
+const BUSY: (u8, Duration) = (3, Duration::millis(200));
 
 /// Where a device is and what one may ask of it. A profile says only the latter.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -25,7 +33,7 @@ pub struct DeviceKeys {
     /// Or how it is reached, where the line needs no section of its own.
     #[serde(flatten)]
     pub transport: TransportKeys,
-    /// The unit id; 1 if absent on Modbus TCP.
+    /// The unit id; 1 if absent on Modbus TCP and UDP.
     pub unit: Option<u8>,
     /// Many devices alike, "1-32" or "1-8,20": `id` then holds `{unit}`.
     pub units: Option<String>,
@@ -45,17 +53,36 @@ pub struct DeviceKeys {
     pub gap_bits: Option<u16>,
     /// Registers that must not be read along: ["holding:10-19"].
     pub holes: Option<Vec<String>>,
+    /// Each point has a request of its own; for devices that answer no other.
+    pub one_point_per_request: Option<bool>,
+    /// Requests for coils begin at coil 0; for devices that answer no other.
+    pub coils_from_zero: Option<bool>,
+    /// How often what brought no answer is asked again before it counts as failed; 1 if absent.
+    #[schemars(range(max = 10))]
+    pub retries: Option<u8>,
+    /// How often the device may ask for patience (exceptions 05 and 06) before that counts as a refusal; 3 if absent.
+    #[schemars(range(max = 10))]
+    pub busy_retries: Option<u8>,
+    /// The pause after it asked for patience, twice as long each time; 200ms if absent.
+    pub busy_pause: Option<Duration>,
     /// The points that tell which device it is, such as its serial number: ["plate/serial"].
     pub identity: Option<Vec<String>>,
+    /// The device is asked what it is by function 43/14, for so much: "basic", "regular" or "extended".
+    pub identification: Option<ExtentWord>,
+    /// The object of that answer that is the serial number: 128 or above, as the manual says.
+    pub identification_serial: Option<u8>,
 }
 
-over!(SerialKeys: baud, parity, stop_bits, rs485, echo);
+over!(SerialKeys: framing, data_bits, baud, parity, stop_bits, rs485, echo);
 
 impl Over for TransportKeys {
     fn over(self, below: &Self) -> Self {
         Self {
             tcp: self.tcp.or_else(|| below.tcp.clone()),
+            tls: self.tls.or_else(|| below.tls.clone()),
+            udp: self.udp.or_else(|| below.udp.clone()),
             rtu_over_tcp: self.rtu_over_tcp.or_else(|| below.rtu_over_tcp.clone()),
+            ascii_over_tcp: self.ascii_over_tcp.or_else(|| below.ascii_over_tcp.clone()),
             serial: self.serial.or_else(|| below.serial.clone()),
             usb: self.usb.or_else(|| below.usb.clone()),
             usb_serial: self.usb_serial.or_else(|| below.usb_serial.clone()),
@@ -79,7 +106,14 @@ impl Over for DeviceKeys {
             gap: self.gap.or(below.gap),
             gap_bits: self.gap_bits.or(below.gap_bits),
             holes: self.holes.or_else(|| below.holes.clone()),
+            one_point_per_request: self.one_point_per_request.or(below.one_point_per_request),
+            coils_from_zero: self.coils_from_zero.or(below.coils_from_zero),
+            retries: self.retries.or(below.retries),
+            busy_retries: self.busy_retries.or(below.busy_retries),
+            busy_pause: self.busy_pause.or(below.busy_pause),
             identity: self.identity.or_else(|| below.identity.clone()),
+            identification: self.identification.or(below.identification),
+            identification_serial: self.identification_serial.or(below.identification_serial),
         }
     }
 }
@@ -115,9 +149,15 @@ pub struct Device {
     /// What one request may ask of it.
     pub limits: Limits,
     /// For each declared point its codec.
-    pub codecs: Vec<PointCodec>,
+    pub codecs: Arc<[PointCodec]>,
     /// Where it says which asset it is.
     pub identity: Vec<PointCodec>,
+    /// How it is asked what it is by function 43/14.
+    pub identification: Option<IdentificationSpec>,
+    /// How often what brought no answer is asked again.
+    pub retries: u8,
+    /// How often it may ask for patience, and how long it is given the first time, in microseconds.
+    pub busy: (u8, i64),
 }
 
 /// The device that these keys and codecs are. `None` where something is wrong.
@@ -169,7 +209,17 @@ pub fn device(
         gap_registers: keys.gap.unwrap_or(default.gap_registers),
         gap_bits: keys.gap_bits.unwrap_or(default.gap_bits),
         holes,
+        alone: keys.one_point_per_request == Some(true),
+        coils_from_zero: keys.coils_from_zero == Some(true),
     };
+    if keys.identification_serial.is_some() && keys.identification.is_none() {
+        let error = place.error("identification_serial", "the device is not asked what it is");
+        found.push(error.help("add identification = \"extended\""));
+    }
+    let identification = keys.identification.map(|extent| IdentificationSpec {
+        extent: extent.into(),
+        serial: keys.identification_serial,
+    });
     for (point, codec) in points.iter().zip(&draft.codecs) {
         if let Some(codec) = codec
             && !codec.address().table.is_bits()
@@ -183,7 +233,7 @@ pub fn device(
             found.push(point.place.error("address", words).help("a value is never read in parts"));
         }
     }
-    let codecs: Option<Vec<PointCodec>> = draft.codecs.iter().cloned().collect();
+    let codecs: Option<Arc<[PointCodec]>> = draft.codecs.iter().cloned().collect();
     let codecs = codecs?;
     (found.len() == before).then(|| Device {
         unit,
@@ -192,6 +242,9 @@ pub fn device(
         limits,
         codecs,
         identity,
+        identification,
+        retries: keys.retries.unwrap_or(RETRIES),
+        busy: (keys.busy_retries.unwrap_or(BUSY.0), keys.busy_pause.unwrap_or(BUSY.1).micros()),
     })
 }
 
@@ -265,7 +318,7 @@ impl Device {
                 Acquisition::OnDemand => When::OnDemand,
             },
         });
-        let points = declared.points.iter().zip(&revised.indexes).zip(&self.codecs);
+        let points = declared.points.iter().zip(&revised.indexes).zip(&*self.codecs);
         let points = points.filter_map(|((point, index), codec)| {
             Some(PointSpec {
                 index: *index,
@@ -284,6 +337,10 @@ impl Device {
             groups: groups.collect(),
             points: points.collect(),
             identity: self.identity.clone(),
+            identification: self.identification,
+            nameplate: declared.nameplate.clone(),
+            retries: self.retries,
+            busy: self.busy,
         }
     }
 }
@@ -291,10 +348,15 @@ impl Device {
 /// The name of a line that a device file names by its transport.
 #[must_use]
 pub fn implied_name(transport: &crate::spec::Transport) -> Arc<str> {
-    use crate::spec::{SerialPort, Transport};
+    use crate::spec::{SerialPort, TlsSpec, Transport};
     match transport {
         Transport::Tcp { host, port } => format!("tcp:{host}:{port}").into(),
-        Transport::RtuOverTcp { host, port } => format!("rtu-over-tcp:{host}:{port}").into(),
+        Transport::Tls(TlsSpec { host, port, .. }) => format!("tls:{host}:{port}").into(),
+        Transport::Udp { host, port } => format!("udp:{host}:{port}").into(),
+        Transport::SerialOverTcp { host, port, framing } => {
+            let framing = if *framing == SerialFraming::Rtu { "rtu" } else { "ascii" };
+            format!("{framing}-over-tcp:{host}:{port}").into()
+        }
         Transport::Serial(serial) => match &serial.port {
             SerialPort::Path(path) => format!("serial:{path}").into(),
             SerialPort::Usb { vendor, product, serial, port } => {

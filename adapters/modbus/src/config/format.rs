@@ -6,7 +6,8 @@ use settings::{Diagnostic, Place};
 use super::point::PointKeys;
 use super::words::{LayoutWord, PackingWord, PadWord, TypeWord};
 use crate::{
-    Characters, Decimal, Format, Int, Kind, Order, PartialWrite, Scale, TimeLayout, TimeUnit, Whole,
+    Characters, Decimal, Format, Int, Kind, Order, PartialWrite, Scale, TextPlace, TimeLayout,
+    TimeUnit, Whole,
 };
 
 /// How the value stands in its registers; `bits` where it stands in a table of bits. `None` where that is wrong.
@@ -20,6 +21,11 @@ pub(super) fn format(
     let word = keys.kind.unwrap_or(if bits { TypeWord::Bool } else { TypeWord::U16 });
     foreign(keys, word, place, found);
     let kind = kind(keys, word, place, found);
+    if keys.read_write == Some(true) && (bits || keys.multiple == Some(true)) {
+        let error =
+            place.error("read_write", "function 23 writes registers, and it is one way of several");
+        found.push(error.help("leave out multiple; coils are written by function 5 or 15"));
+    }
     let order = keys.order.as_deref().and_then(|text| {
         let parsed = text.parse::<Order>();
         parsed.map_err(|e| found.push(place.error("order", e.to_string()))).ok()
@@ -38,9 +44,11 @@ pub(super) fn format(
         kind,
         order,
         scale,
+        scale_at: None,
         not_a_value: keys.not_a_value.iter().flatten().map(masked).collect(),
         partial: keys.partial.map_or(PartialWrite::Refused, Into::into),
         multiple: keys.multiple == Some(true),
+        read_write: keys.read_write == Some(true),
     };
     (found.len() == before).then_some(format)
 }
@@ -55,6 +63,7 @@ fn foreign(keys: &PointKeys, word: TypeWord, place: &Place, found: &mut Vec<Diag
         ("length", keys.length.is_some(), sized, "\"text\" or \"bytes\""),
         ("pad", keys.pad.is_some(), text, "\"text\""),
         ("characters", keys.characters.is_some(), text, "\"text\""),
+        ("characters_in", keys.characters_in.is_some(), text, "\"text\""),
         ("layout", keys.layout.is_some(), time, "\"time\""),
         ("fields", keys.fields.is_some(), time, "\"time\""),
         ("packing", keys.packing.is_some(), time, "\"time\""),
@@ -114,6 +123,7 @@ fn kind(
             registers: length(found)?,
             pad: if keys.pad == Some(PadWord::Space) { b' ' } else { 0 },
             characters: keys.characters.map_or(Characters::Utf8, Into::into),
+            place: keys.characters_in.map_or(TextPlace::Both, Into::into),
         }),
         TypeWord::Time => {
             let (layout, zone) = (layout(keys, place, found), zone(keys, place, found));

@@ -1,5 +1,6 @@
 //! `[line.NAME]` of a Modbus line, and the transport that a device file may name by itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use adapter::over;
@@ -7,10 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::{Diagnostic, Duration, Place};
 
-use super::words::ParityWord;
-use crate::spec::{LineSpec, Rs485, SerialPort, SerialSpec, Timing, Transport};
+use super::words::{FramingWord, ParityWord};
+use crate::SerialFraming;
+use crate::spec::{LineSpec, Rs485, SerialPort, SerialSpec, Timing, TlsSpec, Transport};
 
-/// A Modbus line: one of `tcp`, `rtu_over_tcp`, `serial` and `usb`, and how patient it is.
+/// A Modbus line: one of `tcp`, `udp`, `rtu_over_tcp`, `ascii_over_tcp`, `serial` and `usb`, and how patient it is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 pub struct LineKeys {
     /// How it is reached.
@@ -24,10 +26,17 @@ pub struct LineKeys {
 /// How a line is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct TransportKeys {
-    /// Modbus TCP: "host" or "host:port"; port 502 if absent.
+    /// Modbus TCP: "host" or "host:port"; port 502 if absent, 802 with `tls`.
     pub tcp: Option<String>,
+    /// Whom to trust and who we are where `tcp` is inside TLS ("Modbus/TCP Security"); {} trusts the system's
+    /// authorities.
+    pub tls: Option<TlsKeys>,
+    /// Modbus over UDP: "host" or "host:port"; port 502 if absent.
+    pub udp: Option<String>,
     /// Serial frames over TCP, as transparent device servers carry them: "host:port".
     pub rtu_over_tcp: Option<String>,
+    /// The same where the serial side speaks Modbus ASCII: "host:port".
+    pub ascii_over_tcp: Option<String>,
     /// A serial port by a path that always means the same hardware: "/dev/serial/by-id/...", "/dev/ttyAMA0".
     pub serial: Option<String>,
     /// A USB serial adapter by vendor and product: "0403:6001".
@@ -44,6 +53,11 @@ pub struct TransportKeys {
 /// How a serial line is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct SerialKeys {
+    /// How frames look on the serial line: "rtu" (if absent) or "ascii".
+    pub framing: Option<FramingWord>,
+    /// Data bits of a serial line with ASCII frames, 7 (if absent) or 8.
+    #[schemars(range(min = 7, max = 8))]
+    pub data_bits: Option<u8>,
     /// Bits per second of the serial line.
     pub baud: Option<u32>,
     /// The parity of the serial line; "even", the default of Modbus, if absent.
@@ -55,6 +69,19 @@ pub struct SerialKeys {
     pub rs485: Option<Rs485Keys>,
     /// The adapter hears its own requests.
     pub echo: Option<bool>,
+}
+
+/// Whom to trust and who we are in TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct TlsKeys {
+    /// The authorities that may sign the device's certificate (PEM); the system's if absent.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate (PEM): Modbus/TCP Security asks for one.
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM, not encrypted).
+    pub key: Option<PathBuf>,
+    /// The name that the device's certificate must carry; the host of `tcp` if absent.
+    pub server_name: Option<String>,
 }
 
 /// RS-485 direction control by the kernel.
@@ -81,6 +108,8 @@ pub struct TimingKeys {
     pub connect_timeout: Option<Duration>,
     /// A connection that was idle this long is closed; never if absent.
     pub idle_close: Option<Duration>,
+    /// A connection is closed as soon as nothing is due, so that other programs can have it.
+    pub close_after_poll: Option<bool>,
     /// Requests under way at once on one TCP connection; 1 if absent.
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<u16>,
@@ -94,6 +123,7 @@ pub struct TimingKeys {
 }
 
 over!(Rs485Keys: invert_rts, delay_before, delay_after);
+over!(TlsKeys: ca_file, certificate, key, server_name);
 
 /// The line of this name. `None` where it is wrong.
 pub fn line(
@@ -107,7 +137,7 @@ pub fn line(
     if transport.is_none() && found.len() == before {
         let error = place.whole("the line does not say how it is reached");
         found.push(error.help(
-            "give tcp = \"host:port\", rtu_over_tcp, serial = \"/dev/serial/by-id/...\" or usb",
+            "give tcp = \"host:port\", udp, rtu_over_tcp, ascii_over_tcp, serial = \"/dev/serial/by-id/...\" or usb",
         ));
     }
     let default = Timing::default();
@@ -120,6 +150,7 @@ pub fn line(
         idle_close: micros(said.idle_close, default.idle_close),
         max_in_flight: said.max_in_flight.unwrap_or(default.max_in_flight),
         max_connections: said.max_connections.unwrap_or(default.max_connections),
+        close_after_poll: said.close_after_poll == Some(true),
         turnaround: micros(said.turnaround, default.turnaround),
         silence: micros(said.silence, default.silence),
     };
@@ -137,6 +168,7 @@ fn misplaced(said: &TimingKeys, transport: &Transport, place: &Place, found: &mu
         ("connect_pause", said.connect_pause.is_some()),
         ("connect_timeout", said.connect_timeout.is_some()),
         ("idle_close", said.idle_close.is_some()),
+        ("close_after_poll", said.close_after_poll.is_some()),
         ("max_in_flight", said.max_in_flight.is_some()),
         ("max_connections", said.max_connections.is_some()),
     ];
@@ -146,7 +178,7 @@ fn misplaced(said: &TimingKeys, transport: &Transport, place: &Place, found: &mu
                 found.push(place.error(key, "a serial line has no connection"));
             }
         }
-        Transport::RtuOverTcp { .. } => {
+        Transport::SerialOverTcp { .. } => {
             for (key, said) in
                 [("max_in_flight", said.max_in_flight), ("max_connections", said.max_connections)]
             {
@@ -157,10 +189,16 @@ fn misplaced(said: &TimingKeys, transport: &Transport, place: &Place, found: &mu
                 }
             }
         }
-        Transport::Tcp { .. } if said.silence.is_some() => {
-            found.push(place.error("silence", "only serial frames are separated by silence"));
+        Transport::Udp { .. } => {
+            let without = |key: &str| !matches!(key, "connect_timeout" | "max_in_flight");
+            for (key, _) in connection.iter().filter(|(key, said)| *said && without(key)) {
+                found.push(place.error(key, "datagrams have no connection"));
+            }
         }
-        Transport::Tcp { .. } => {}
+        Transport::Tcp { .. } | Transport::Tls(_) => {}
+    }
+    if said.silence.is_some() && transport.serial_framing().is_none() {
+        found.push(place.error("silence", "only serial frames are separated by silence"));
     }
 }
 
@@ -172,7 +210,9 @@ pub fn transport(
 ) -> Option<Transport> {
     let said = [
         ("tcp", keys.tcp.is_some()),
+        ("udp", keys.udp.is_some()),
         ("rtu_over_tcp", keys.rtu_over_tcp.is_some()),
+        ("ascii_over_tcp", keys.ascii_over_tcp.is_some()),
         ("serial", keys.serial.is_some()),
         ("usb", keys.usb.is_some()),
     ];
@@ -185,6 +225,8 @@ pub fn transport(
     if !matches!(way, Some("serial" | "usb")) {
         let s = &keys.serial_line;
         let serial = [
+            ("framing", s.framing.is_some()),
+            ("data_bits", s.data_bits.is_some()),
             ("baud", s.baud.is_some()),
             ("parity", s.parity.is_some()),
             ("stop_bits", s.stop_bits.is_some()),
@@ -203,18 +245,49 @@ pub fn transport(
             found.push(place.error(key, "this key goes with usb = \"vendor:product\""));
         }
     }
-    match way? {
-        "tcp" => {
-            let (host, port) = address(keys.tcp.as_deref()?, Some(502), "tcp", place, found)?;
-            Some(Transport::Tcp { host, port })
-        }
-        "rtu_over_tcp" => {
-            let text = keys.rtu_over_tcp.as_deref()?;
-            let (host, port) = address(text, None, "rtu_over_tcp", place, found)?;
-            Some(Transport::RtuOverTcp { host, port })
-        }
-        _ => serial(keys, place, found).map(Transport::Serial),
+    if keys.tls.is_some() && way != Some("tcp") {
+        found.push(place.error("tls", "this key goes with tcp = \"host:port\""));
     }
+    let way = way?;
+    let (text, fallback) = match way {
+        "tcp" if keys.tls.is_some() => (&keys.tcp, Some(802)),
+        "tcp" => (&keys.tcp, Some(502)),
+        "udp" => (&keys.udp, Some(502)),
+        "rtu_over_tcp" => (&keys.rtu_over_tcp, None),
+        "ascii_over_tcp" => (&keys.ascii_over_tcp, None),
+        _ => return serial(keys, place, found).map(Transport::Serial),
+    };
+    let (host, port) = address(text.as_deref()?, fallback, way, place, found)?;
+    let over_tcp = |framing| Transport::SerialOverTcp { host: host.clone(), port, framing };
+    Some(match (way, &keys.tls) {
+        ("tcp", Some(keys)) => {
+            let settings = trust(keys, place, found)?;
+            Transport::Tls(TlsSpec { host, port, settings })
+        }
+        ("tcp", None) => Transport::Tcp { host, port },
+        ("udp", _) => Transport::Udp { host, port },
+        ("ascii_over_tcp", _) => over_tcp(SerialFraming::Ascii),
+        _ => over_tcp(SerialFraming::Rtu),
+    })
+}
+
+fn trust(
+    keys: &TlsKeys,
+    place: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Option<tls::ClientSettings> {
+    let TlsKeys { ca_file, certificate, key, server_name } = keys.clone();
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(tls::Identity { certificate, key }),
+        (None, None) => None,
+        (certificate, _) => {
+            let missing = if certificate.is_some() { "key" } else { "certificate" };
+            let error = place.error("tls", format!("there is no {missing}"));
+            found.push(error.help("certificate and key belong together: give both or none"));
+            return None;
+        }
+    };
+    Some(tls::ClientSettings { ca_file, identity, server_name, alpn: Vec::new() })
 }
 
 /// The host, in lower case, and the port of `host`, `host:port`, `[v6]:port`.
@@ -271,9 +344,21 @@ fn serial(keys: &TransportKeys, place: &Place, found: &mut Vec<Diagnostic>) -> O
         found.push(place.error("baud", "no serial line has this speed"));
     }
     let micros = |said: Option<Duration>| said.map_or(0, Duration::micros);
+    let framing = said.framing.map_or_else(Default::default, SerialFraming::from);
+    let data_bits = match (framing, said.data_bits) {
+        (SerialFraming::Rtu, Some(7)) => {
+            let error = place.error("data_bits", "RTU frames are bytes of 8 bits");
+            found.push(error.help("a device with 7 data bits speaks ASCII: framing = \"ascii\""));
+            8
+        }
+        (SerialFraming::Rtu, _) => 8,
+        (SerialFraming::Ascii, said) => said.unwrap_or(7),
+    };
     Some(SerialSpec {
         port: port?,
+        framing,
         baud,
+        data_bits,
         parity: said.parity.map_or_else(Default::default, Into::into),
         stop_bits: said.stop_bits.unwrap_or(1),
         rs485: said.rs485.as_ref().map(|keys| Rs485 {

@@ -7,9 +7,10 @@ use settings::{Diagnostic, Place};
 
 use super::format::format;
 use super::words::{
-    CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, PartialWord, TypeWord,
+    CharactersInWord, CharactersWord, FieldWord, LayoutWord, PackingWord, PadWord, PartialWord,
+    TypeWord,
 };
-use crate::{Address, CodecError, PointCodec};
+use crate::{Address, CodecError, Format, PointCodec};
 
 /// Where a point stands and how it reads.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -26,6 +27,8 @@ pub struct PointKeys {
     pub scale: Option<f64>,
     /// What a raw 0 stands for.
     pub offset: Option<f64>,
+    /// Where the device keeps the power of ten of this value (-3: thousandths), "holding:40075". Read each time with it.
+    pub scale_at: Option<String>,
     /// One bit of the register (or of the two of a "u32") as true or false; 0 = least significant.
     pub bit: Option<u8>,
     /// The lowest and the highest bit of a number within the register: [4, 7].
@@ -36,6 +39,8 @@ pub struct PointKeys {
     pub pad: Option<PadWord>,
     /// How the bytes of a "text" become characters; "utf-8" (with ASCII) if absent.
     pub characters: Option<CharactersWord>,
+    /// Where a register holds one character of a "text" only: "high" or "low" byte; "both" if absent.
+    pub characters_in: Option<CharactersInWord>,
     /// The raw numbers that mean "no value here": [0x8000].
     pub not_a_value: Option<Vec<i64>>,
     /// How a "time" stands in its registers, where it is a known layout.
@@ -50,10 +55,12 @@ pub struct PointKeys {
     pub partial: Option<PartialWord>,
     /// Written by function 16 (15 for coils) even if it is one register; for devices without function 6 or 5.
     pub multiple: Option<bool>,
+    /// Written by function 23, which also reads the registers back; for devices that want it so.
+    pub read_write: Option<bool>,
 }
 
-over!(PointKeys: address, kind, order, scale, offset, bit, bits, length, pad, characters, not_a_value, layout, fields,
-    packing, zone, partial, multiple);
+over!(PointKeys: address, kind, order, scale, offset, scale_at, bit, bits, length, pad, characters, characters_in, not_a_value, layout, fields,
+    packing, zone, partial, multiple, read_write);
 
 /// Which of the two ways to write addresses a file uses.
 #[derive(Debug, Clone, Default)]
@@ -64,14 +71,14 @@ pub struct Notation {
 
 impl Notation {
     /// Takes note of an address, and reports it where the same file has used the other way.
-    fn check(&mut self, text: &str, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn check(&mut self, key: &str, text: &str, place: &Place, found: &mut Vec<Diagnostic>) {
         let typed = text.contains(':');
-        let mention = place.mention("address");
+        let mention = place.mention(key);
         let file = mention.rsplit_once(':').map_or("", |(file, _)| file).to_owned();
         let other = self.seen.iter().find(|(f, way, _)| *f == file && *way != typed);
         match other {
             Some((_, _, first)) => {
-                let error = place.error("address", "two ways to write addresses in one file");
+                let error = place.error(key, "two ways to write addresses in one file");
                 let help = "\"holding:107\" counts from 0, \"40108\" from 1: mixed, they are easily one off";
                 found.push(error.help(format!("{help}; the other way is used at {first}")));
             }
@@ -98,7 +105,7 @@ pub fn codec(
         );
         return None;
     };
-    notation.check(text, place, found);
+    notation.check("address", text, place, found);
     let address: Option<Address> = match text.parse() {
         Ok(address) => Some(address),
         Err(error) => {
@@ -107,8 +114,9 @@ pub fn codec(
         }
     };
     let bits = address.is_some_and(|a| a.table.is_bits());
+    let power = power(keys, address, writable, place, notation, found);
     let format = format(keys, bits, place, found);
-    let (address, format) = (address?, format?);
+    let (address, format) = (address?, Format { scale_at: power.ok()?, ..format? });
     if writable && !address.table.is_writable() {
         let error = place.error(
             "writable",
@@ -117,6 +125,31 @@ pub fn codec(
         found.push(error.help("only coils and holding registers can"));
     }
     PointCodec::new(address, format).map_err(|error| found.push(explain(&error, place))).ok()
+}
+
+/// The register of the power of ten; an error where it is wrong.
+fn power(
+    keys: &PointKeys,
+    address: Option<Address>,
+    writable: bool,
+    place: &Place,
+    notation: &mut Notation,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Option<u16>, ()> {
+    let Some(text) = keys.scale_at.as_deref() else { return Ok(None) };
+    notation.check("scale_at", text, place, found);
+    if writable {
+        found.push(place.error("writable", "a value that the device scales can only be read"));
+    }
+    let error = match text.parse::<Address>() {
+        Ok(at) if address.is_none_or(|address| address.table == at.table) => {
+            return Ok(Some(at.number));
+        }
+        Ok(_) => "the power of ten is in another table than the value".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    found.push(place.error("scale_at", error));
+    Err(())
 }
 
 /// The key that a mistake of the codec is about.
@@ -130,6 +163,7 @@ fn explain(error: &CodecError, place: &Place) -> Diagnostic {
         CodecError::NotScalable | CodecError::Scale => "scale",
         CodecError::Sentinel(_) => "not_a_value",
         CodecError::Mask => "partial",
+        CodecError::Power => "scale_at",
     };
     place.error(key, error.to_string())
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::spec::Parity;
-use crate::{Characters, PartialWrite, TimeField};
+use crate::{Characters, Extent, PartialWrite, SerialFraming, TextPlace, TimeField};
 
 /// What a value is on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -91,6 +91,26 @@ pub enum CharactersWord {
     Latin1,
 }
 
+/// Which bytes of a register hold a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum CharactersInWord {
+    Both,
+    High,
+    Low,
+}
+
+/// How much a device is asked to say of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum ExtentWord {
+    Basic,
+    Regular,
+    Extended,
+}
+
 /// How a part of a register is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -99,6 +119,15 @@ pub enum PartialWord {
     Refused,
     ReadModifyWrite,
     Mask,
+}
+
+/// How frames look on a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum FramingWord {
+    Rtu,
+    Ascii,
 }
 
 /// The parity bit.
@@ -137,12 +166,41 @@ impl From<CharactersWord> for Characters {
     }
 }
 
+impl From<CharactersInWord> for TextPlace {
+    fn from(word: CharactersInWord) -> Self {
+        match word {
+            CharactersInWord::Both => Self::Both,
+            CharactersInWord::High => Self::High,
+            CharactersInWord::Low => Self::Low,
+        }
+    }
+}
+
+impl From<ExtentWord> for Extent {
+    fn from(word: ExtentWord) -> Self {
+        match word {
+            ExtentWord::Basic => Self::Basic,
+            ExtentWord::Regular => Self::Regular,
+            ExtentWord::Extended => Self::Extended,
+        }
+    }
+}
+
 impl From<PartialWord> for PartialWrite {
     fn from(word: PartialWord) -> Self {
         match word {
             PartialWord::Refused => Self::Refused,
             PartialWord::ReadModifyWrite => Self::ReadModifyWrite,
             PartialWord::Mask => Self::Mask,
+        }
+    }
+}
+
+impl From<FramingWord> for SerialFraming {
+    fn from(word: FramingWord) -> Self {
+        match word {
+            FramingWord::Rtu => Self::Rtu,
+            FramingWord::Ascii => Self::Ascii,
         }
     }
 }

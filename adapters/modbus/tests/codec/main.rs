@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod numbers;
+mod powers;
 mod properties;
 mod refusals;
 mod texts;

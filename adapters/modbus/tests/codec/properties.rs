@@ -1,5 +1,5 @@
 use adapter_modbus::{
-    Characters, Format, Int, Kind, PartialWrite, PointCodec, Response, Scale, TimeField,
+    Characters, Format, Int, Kind, PartialWrite, PointCodec, Response, Scale, TextPlace, TimeField,
     TimeLayout, TimeUnit, Whole, Write,
 };
 use jiff::tz::TimeZone;
@@ -41,7 +41,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
             Kind::Bits { of, first, last: first + more }
         }),
         1 => (1u16..20, select(vec![0, b' '])).prop_map(|(registers, pad)| {
-            Kind::Text { registers, pad, characters: Characters::Utf8 }
+            Kind::Text { registers, pad, characters: Characters::Utf8, place: TextPlace::Both }
         }),
         1 => select(layouts)
             .prop_map(|layout| Kind::Time { layout, zone: TimeZone::UTC }),

@@ -1,5 +1,6 @@
 use adapter_modbus::{
-    Characters, CodecError, EncodeError, Format, Int, Kind, PartialWrite, PointCodec, Scale, Whole,
+    Characters, CodecError, EncodeError, Format, Int, Kind, PartialWrite, PointCodec, Scale,
+    TextPlace, Whole,
 };
 use twin::Value;
 
@@ -26,7 +27,9 @@ fn formats_that_describe_nothing() {
     let address = "holding:65533".parse().unwrap();
     let end = CodecError::End { address, count: 4 };
     assert_eq!(at("holding:65533", new(Kind::F64)), end);
-    let text = |registers| new(Kind::Text { registers, pad: 0, characters: Characters::Utf8 });
+    let text = |registers| {
+        new(Kind::Text { registers, pad: 0, characters: Characters::Utf8, place: TextPlace::Both })
+    };
     assert_eq!(error(text(126)), CodecError::Size(126));
     assert_eq!(error(text(0)), CodecError::Size(0));
     let order = "ABCD".parse().unwrap();

@@ -1,10 +1,10 @@
-use adapter_modbus::{Characters, Format, Kind, Request, Write};
+use adapter_modbus::{Characters, Format, Kind, Request, TextPlace, Write};
 use twin::{Cause, Value};
 
 use super::{bad, codec, good, ordered};
 
 fn text(registers: u16, pad: u8, characters: Characters) -> Kind {
-    Kind::Text { registers, pad, characters }
+    Kind::Text { registers, pad, characters, place: TextPlace::Both }
 }
 
 fn value(text: &str) -> Value {
@@ -41,6 +41,23 @@ fn a_text_is_written_whole_or_not() {
     for refused in ["abcde", "abc ", "a\0b"] {
         assert!(codec.encode(&value(refused)).is_err(), "{refused:?}");
     }
+}
+
+#[test]
+fn a_register_may_hold_one_character() {
+    let place = |place| {
+        let kind = Kind::Text { registers: 3, pad: 0, characters: Characters::Utf8, place };
+        codec(Format::new(kind))
+    };
+    let low = place(TextPlace::Low);
+    assert_eq!(good(&low, b"\0P\0M\0\0"), value("PM"));
+    assert_eq!(good(&low, b"xPyMz5"), value("PM5"), "the other byte means nothing");
+    assert_eq!(good(&place(TextPlace::High), b"P\0M\0\0\0"), value("PM"));
+    let request = Request::WriteRegisters { start: 10, values: [0x50, 0x4D, 0].into() };
+    assert_eq!(low.encode(&value("PM")), Ok(Write::Request(request)));
+    assert!(low.encode(&value("PM55")).is_err(), "four characters do not fit");
+    let request = Request::WriteRegisters { start: 10, values: [0x5000, 0, 0].into() };
+    assert_eq!(place(TextPlace::High).encode(&value("P")), Ok(Write::Request(request)));
 }
 
 #[test]

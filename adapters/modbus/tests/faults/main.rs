@@ -6,9 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod rtu;
+mod serial;
 mod slave;
 mod tcp;
+mod udp;
 
 use adapter_modbus::{Completed, Request, Response, Table};
 

@@ -1,5 +1,7 @@
 //! A slave in bytes: it knows the protocol by heart and nothing of the crate under test.
 
+use adapter_modbus::SerialFraming;
+
 use super::Rng;
 
 /// The checksum bit by bit.
@@ -18,6 +20,31 @@ pub(crate) fn with_crc(mut frame: Vec<u8>) -> Vec<u8> {
     let sum = crc(&frame);
     frame.extend(sum);
     frame
+}
+
+/// A unit's frame on a serial line.
+pub(crate) fn framed(framing: SerialFraming, unit: u8, pdu: &[u8]) -> Vec<u8> {
+    let bytes = [&[unit], pdu].concat();
+    match framing {
+        SerialFraming::Rtu => with_crc(bytes),
+        SerialFraming::Ascii => {
+            let sum: u32 = bytes.iter().map(|byte| u32::from(*byte)).sum();
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!(":{hex}{:02X}\r\n", (256 - sum % 256) % 256).into_bytes()
+        }
+    }
+}
+
+/// What a frame of the master carries.
+pub(crate) fn carried(framing: SerialFraming, frame: &[u8]) -> Vec<u8> {
+    match framing {
+        SerialFraming::Rtu => frame[1..frame.len() - 2].to_vec(),
+        SerialFraming::Ascii => {
+            let digits = &frame[3..frame.len() - 4];
+            let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+        }
+    }
 }
 
 /// What a unit answers as the `heard`-th request that the line carried.

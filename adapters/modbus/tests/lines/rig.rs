@@ -134,5 +134,9 @@ pub(crate) fn device(twin: &str, unit: u8, interval: Duration, registers: u16) -
         groups: vec![GroupSpec { index: 0, when: When::Every(micros) }],
         points: (0..registers).map(point).collect(),
         identity: Vec::new(),
+        identification: None,
+        nameplate: twin::Nameplate::default(),
+        retries: 1,
+        busy: (3, 200_000),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use adapter::LineState;
+use adapter_modbus::SerialFraming;
 use adapter_modbus::spec::{Parity, SerialPort, SerialSpec, Timing, Transport};
 use base::Scope;
 use twin::{Cause, Reported, Step, TwinId, Value};
@@ -18,7 +19,9 @@ const SILENCE: Duration = Duration::from_micros(4_010);
 fn line(scope: &Scope, path: &Path) -> Rig {
     let serial = SerialSpec {
         port: SerialPort::Path(path.to_str().unwrap().into()),
+        framing: SerialFraming::Rtu,
         baud: 9600,
+        data_bits: 8,
         parity: Parity::Even,
         stop_bits: 1,
         rs485: None,

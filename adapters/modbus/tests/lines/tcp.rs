@@ -267,6 +267,26 @@ async fn connections_are_shared_out_closed_when_idle_and_spared_at_first() {
 }
 
 #[tokio::test]
+async fn a_connection_is_given_up_between_polls_where_that_is_wanted() {
+    let scope = scope();
+    let plant = Plant::start(&scope).await;
+    let timing = Timing { close_after_poll: true, ..Timing::default() };
+    let mut rig = Rig::tcp(&scope, plant.port, timing);
+    let mut device = device("pump", 1, 300 * MS, 4);
+    device.limits.max_registers = 1;
+    rig.devices.configure(vec![device]);
+    for _ in 0..3 {
+        assert!(good(&rig.report(|_, _| true).await));
+    }
+    tokio::time::sleep(100 * MS).await;
+    assert_eq!(rig.handle.status().borrow().state, LineState::Idle);
+    let (connections, asked) = (plant.connections(), plant.asked().len());
+    assert!((3..=4).contains(&connections), "one for each poll: {connections}");
+    assert!(asked >= 12, "and all requests of a poll on it: {asked}");
+    scope.join().await;
+}
+
+#[tokio::test]
 async fn only_what_changed_is_configured_anew() {
     let scope = scope();
     let plant = Plant::start(&scope).await;

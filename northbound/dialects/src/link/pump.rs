@@ -165,8 +165,9 @@ impl Link {
             if room == 0 {
                 return;
             }
-            self.no_backlog = !self.take(Want::Backlog, room);
-            if !self.put_batch(session) {
+            let taken = self.take(Want::Backlog, room);
+            self.no_backlog = !taken && !self.lanes.held();
+            if !taken || !self.put_batch(session) {
                 return;
             }
         }

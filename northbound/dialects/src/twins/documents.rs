@@ -1,9 +1,11 @@
 //! Retained documents, written from the state as it is when they are sent: features, life cycle, description, status.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value as Json, json};
 use twin::{
-    Acquisition, Cause, Desired, Kind, Outcome, Point, Quality, Stage, State, Twin, Value,
-    ValueType,
+    Acquisition, Cause, Desired, Kind, Outcome, Point, Quality, Seq, Stage, State, TimeBase,
+    Timeline, Twin, Value, ValueType,
 };
 
 use super::keys::Keys;
@@ -17,13 +19,13 @@ pub(super) fn feature(out: &mut Vec<u8>, keys: &Keys, state: &State, twin: &Twin
     out.extend_from_slice(b",\"rev\":");
     json::number(out, touched.rev);
     out.extend_from_slice(b",\"properties\":{");
-    let mut first = true;
+    let (mut first, mut times) = (true, LastTime::default());
     for index in keys.properties(feature) {
         let Some(point) = twin.description().point(*index) else { continue };
         comma(out, &mut first);
         json::string(out, point.spec.name.as_str());
         out.push(b':');
-        property(out, state, twin, *index, point);
+        property(out, state, twin, *index, point, &mut times);
     }
     out.extend_from_slice(b"}}");
 }
@@ -111,12 +113,38 @@ pub(super) fn stage(out: &mut Vec<u8>, stage: &Stage) {
     }
 }
 
-fn head(out: &mut Vec<u8>, keys: &Keys, state: &State, seq: twin::Seq) {
+fn head(out: &mut Vec<u8>, keys: &Keys, state: &State, seq: Seq) {
     let epoch = state.timeline().span_of(seq).map_or(state.epoch(), |span| span.epoch);
     readings::head(out, keys, Identity { epoch, seq, historical: false });
 }
 
-fn property(out: &mut Vec<u8>, state: &State, twin: &Twin, index: u16, point: &Point) {
+/// The time written last and where it stands: the readings of one poll share it.
+#[derive(Debug, Default)]
+struct LastTime {
+    of: Option<(Seq, TimeBase)>,
+    text: Range<usize>,
+}
+
+impl LastTime {
+    fn write(&mut self, out: &mut Vec<u8>, timeline: &Timeline, seq: Seq, base: TimeBase) {
+        if self.of == Some((seq, base)) {
+            out.extend_from_within(self.text.clone());
+            return;
+        }
+        let begin = out.len();
+        readings::time(out, timeline, seq, base);
+        *self = Self { of: Some((seq, base)), text: begin..out.len() };
+    }
+}
+
+fn property(
+    out: &mut Vec<u8>,
+    state: &State,
+    twin: &Twin,
+    index: u16,
+    point: &Point,
+    times: &mut LastTime,
+) {
     let of = &point.spec.value_type;
     out.extend_from_slice(b"{\"value\":");
     let reading = twin.reading(index);
@@ -145,7 +173,7 @@ fn property(out: &mut Vec<u8>, state: &State, twin: &Twin, index: u16, point: &P
         out.push(b'}');
     }
     if let Some(reading) = reading {
-        readings::time(out, state.timeline(), reading.seq, reading.source);
+        times.write(out, state.timeline(), reading.seq, reading.source);
     }
     if let Some(desired) = twin.desired().get(&index) {
         out.extend_from_slice(b",\"desired\":");

@@ -103,6 +103,8 @@ pub(super) fn gateway(
             json::string(&mut out, &by.to_string());
             "gateway"
         }
+        // The store's own business: lanes do not carry them.
+        GatewayEvent::Revs { .. } | GatewayEvent::Forgotten { .. } => return None,
     };
     out.push(b'}');
     Some((level, out))

@@ -1,19 +1,22 @@
-//! The serial master.
+//! The serial master with either framing.
 
-use adapter_modbus::{Completed, Exchange, Request, RtuMaster, RtuTimes, Table};
+use adapter_modbus::{
+    Completed, Exchange, Request, SerialFraming, SerialMaster, SerialTimes, Table,
+};
 
-use super::slave::{answer, other_length, with_crc};
+use super::slave::{answer, carried, framed, other_length};
 use super::{Rng, Tally, request};
 
 const TIMEOUT: i64 = 100_000;
 /// 19200 baud with 11 bits: one character and 3.5 of them.
-const TIMES: RtuTimes =
-    RtuTimes { character: 572_917, silence: 2_006, pause: 0, turnaround: 100_000 };
+const TIMES: SerialTimes =
+    SerialTimes { character: 572_917, silence: 2_006, pause: 0, turnaround: 100_000 };
 
 /// A line in virtual time: bytes on their way to the master, and what the slaves truly said.
 struct Line {
+    framing: SerialFraming,
     now: i64,
-    master: RtuMaster,
+    master: SerialMaster,
     rng: Rng,
     coming: Vec<(i64, Vec<u8>)>,
     heard: u64,
@@ -33,10 +36,11 @@ enum Next {
 }
 
 impl Line {
-    fn new(seed: u64, echo: bool) -> Self {
+    fn new(framing: SerialFraming, seed: u64, echo: bool) -> Self {
         Self {
+            framing,
             now: 0,
-            master: RtuMaster::new(TIMES, echo, 0, 0),
+            master: SerialMaster::new(framing, TIMES, echo, 0, 0),
             rng: Rng::new(seed),
             coming: Vec::new(),
             heard: 0,
@@ -46,11 +50,16 @@ impl Line {
         }
     }
 
-    /// Bytes that are heard from `at` on, in pieces with pauses shorter than the silence between frames.
+    /// Bytes that are heard from `at` on, in pieces with pauses shorter than the silence between frames. A piece is
+    /// handed over before a request that began with it would have left: what comes later is the remaining risk.
     fn send(&mut self, mut at: i64, bytes: &[u8]) -> i64 {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(self.rng.within(1, rest.len() as i64) as usize);
+            let most = match self.framing {
+                SerialFraming::Rtu => rest.len(),
+                SerialFraming::Ascii => rest.len().min(9),
+            };
+            let (piece, after) = rest.split_at(self.rng.within(1, most as i64) as usize);
             at += piece.len() as i64 * 573 + self.rng.within(0, 1_400);
             self.coming.push((at, piece.to_vec()));
             rest = after;
@@ -110,8 +119,10 @@ impl Line {
         }
 
         self.heard += 1;
-        let truth = answer(unit, &sent[1..sent.len() - 2], self.heard, &mut self.rng);
-        let frame = with_crc([&[unit], &truth[..]].concat());
+        let asked = carried(self.framing, &sent);
+        let truth = answer(unit, &asked, self.heard, &mut self.rng);
+        let framing = self.framing;
+        let frame = framed(framing, unit, &truth);
         let begins = left + TIMES.silence + self.rng.within(0, TIMEOUT / 2);
         let fault = self.rng.within(0, 17);
         let mut late = None;
@@ -132,8 +143,8 @@ impl Line {
             }
             // The answer of another unit, alone or before the true one.
             9 => {
-                let other = answer(unit + 1, &sent[1..sent.len() - 2], self.heard, &mut self.rng);
-                let ends = self.send(begins, &with_crc([&[unit + 1], &other[..]].concat()));
+                let other = answer(unit + 1, &asked, self.heard, &mut self.rng);
+                let ends = self.send(begins, &framed(framing, unit + 1, &other));
                 if self.rng.byte() & 1 == 1 {
                     self.send(ends + TIMES.silence, &frame);
                 }
@@ -142,13 +153,14 @@ impl Line {
                 let mut other = truth.clone();
                 other[0] = self.rng.within(1, 6) as u8;
                 if other[0] != truth[0] {
-                    self.send(begins, &with_crc([&[unit], &other[..]].concat()));
+                    self.send(begins, &framed(framing, unit, &other));
                 }
             }
-            // Up to three flipped bits, wherever they are: the checksum finds every such pattern.
+            // Flipped bits, wherever they are: the CRC finds every pattern of up to three, the LRC every single one.
             11 | 12 => {
                 let mut flipped = frame.clone();
-                for _ in 0..self.rng.within(1, 3) {
+                let most = if framing == SerialFraming::Rtu { 3 } else { 1 };
+                for _ in 0..self.rng.within(1, most) {
                     let bit = self.rng.within(0, frame.len() as i64 * 8 - 1) as usize;
                     flipped[bit / 8] ^= 1 << (bit % 8);
                 }
@@ -168,7 +180,7 @@ impl Line {
             }
             // Sound frames of other lengths, alone or around the true one.
             15 | 16 => {
-                let other = with_crc([&[unit], &other_length(&truth, &mut self.rng)[..]].concat());
+                let other = framed(framing, unit, &other_length(&truth, &mut self.rng));
                 let swapped = [&other[..], &frame].concat();
                 let alone = self.rng.byte() & 1 == 1;
                 self.send(begins, if alone { &other } else { &swapped });
@@ -215,9 +227,10 @@ impl Line {
         let exchange = Exchange { token: self.heard, unit, request, timeout: 20 * TIMEOUT };
         self.master.start(self.now, exchange, &mut sent).unwrap();
         self.heard += 1;
-        let truth = answer(unit, &sent[1..sent.len() - 2], self.heard, &mut self.rng);
+        let asked = carried(self.framing, &sent);
+        let truth = answer(unit, &asked, self.heard, &mut self.rng);
         let begins = ends.max(self.now) + 10_000;
-        self.send(begins, &with_crc([&[unit], &truth[..]].concat()));
+        self.send(begins, &framed(self.framing, unit, &truth));
         self.run(i64::MAX);
         let completed = self.done.pop().unwrap();
         self.tally.judge(&completed, Some(&truth));
@@ -225,10 +238,10 @@ impl Line {
 }
 
 /// Two hundred lines, each with a master that has learned nothing yet, fifty exchanges on each.
-fn ten_thousand(seed: u64, next: Next, echo: bool) -> Tally {
+fn ten_thousand(framing: SerialFraming, seed: u64, next: Next, echo: bool) -> Tally {
     let mut tally = Tally::default();
     for round in 0..200 {
-        let mut line = Line::new(seed * 1_000 + round, echo);
+        let mut line = Line::new(framing, seed * 1_000 + round, echo);
         line.tally = tally;
         for _ in 0..50 {
             line.exchange(next, echo);
@@ -240,21 +253,27 @@ fn ten_thousand(seed: u64, next: Next, echo: bool) -> Tally {
 
 #[test]
 fn no_wrong_value_with_other_shapes_after_a_timeout() {
-    let tally = ten_thousand(1, Next::Other, false);
-    assert_eq!(tally.wrong, 0, "{tally:?}");
-    assert!(tally.right > 4_000 && tally.failed > 2_000 && tally.refused > 100, "{tally:?}");
+    for framing in [SerialFraming::Rtu, SerialFraming::Ascii] {
+        let tally = ten_thousand(framing, 1, Next::Other, false);
+        assert_eq!(tally.wrong, 0, "{framing:?}: {tally:?}");
+        assert!(tally.right > 4_000 && tally.failed > 2_000 && tally.refused > 100, "{tally:?}");
+    }
 }
 
 #[test]
 fn no_wrong_value_by_the_quarantine_alone() {
-    let tally = ten_thousand(2, Next::Same, false);
-    assert_eq!(tally.wrong, 0, "{tally:?}");
-    assert!(tally.right > 4_000 && tally.failed > 2_000, "{tally:?}");
+    for framing in [SerialFraming::Rtu, SerialFraming::Ascii] {
+        let tally = ten_thousand(framing, 2, Next::Same, false);
+        assert_eq!(tally.wrong, 0, "{framing:?}: {tally:?}");
+        assert!(tally.right > 4_000 && tally.failed > 2_000, "{tally:?}");
+    }
 }
 
 #[test]
 fn no_wrong_value_on_a_line_that_echoes() {
-    let tally = ten_thousand(3, Next::Other, true);
-    assert_eq!(tally.wrong, 0, "{tally:?}");
-    assert!(tally.right > 3_000 && tally.failed > 2_000, "{tally:?}");
+    for framing in [SerialFraming::Rtu, SerialFraming::Ascii] {
+        let tally = ten_thousand(framing, 3, Next::Other, true);
+        assert_eq!(tally.wrong, 0, "{framing:?}: {tally:?}");
+        assert!(tally.right > 3_000 && tally.failed > 2_000, "{tally:?}");
+    }
 }

@@ -1,4 +1,5 @@
-//! Modbus RTU: frames with a checksum but without any number, and the master that takes no answer for another's.
+//! Modbus RTU and ASCII: frames with a checksum but without any number, and the master that takes no answer for
+//! another's.
 //!
 //! No ports: bytes and time come in. Frames are found by the length that the request leads to expect, not by pauses,
 //! which USB adapters do not keep. After a timeout the line is quarantined, so that a late answer is heard by nobody.
@@ -7,20 +8,19 @@
 //!
 //! A value is accepted by unit, function, byte count and checksum; a serial frame says no more. Wrong ones remain where
 //! - an answer comes later than the quarantine, into a request of the same shape to the same unit: a device whose map
-//!   allows no other shape (see [`RtuMaster::must_differ`]; counted as `risked`), or a gateway on the way that lets
+//!   allows no other shape (see [`SerialMaster::must_differ`]; counted as `risked`), or a gateway on the way that lets
 //!   the answer of the other shape overtake the one that is still owed;
 //! - a device or repeater sends an answer twice, the second time after the silence and into such a request;
 //! - a refusal comes that late: it fails another request of its function, but gives no value;
 //! - noise turns a frame into another with a right checksum: four or more flipped bits, about one in 65,536 of the
-//!   frames damaged so badly;
+//!   frames damaged so badly; in ASCII two flipped bits suffice, and it is one in some hundred;
 //! - two devices have the same unit number, or one answers in the name of another;
 //! - the adapter echoes and nobody said so: a single write is then acknowledged by its own copy (its read-back decides).
 
 use std::collections::BTreeMap;
 
 use crate::exchange::Owed;
-use crate::pdu::MAX_PDU;
-use crate::rtu_frame::{self, Found};
+use crate::serial_frame::{Found, SerialFraming, tells_echo};
 use crate::spec::{SerialSpec, Timing};
 use crate::{Completed, Counters, Exchange, Failure, Response, Shape, StartError};
 
@@ -29,11 +29,11 @@ const ADAPTER: i64 = 20_000;
 /// The longest answer time that is learned, in timeouts of the exchange.
 const LONGEST: i64 = 5;
 /// What is kept of a babbling line: two frames of the greatest length.
-const BUFFER: usize = 2 * (MAX_PDU + 3);
+const BUFFER: usize = 2 * SerialFraming::LONGEST;
 
 /// The times of a serial line. All are microseconds unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RtuTimes {
+pub struct SerialTimes {
     /// Nanoseconds that one character takes; 0 where nobody knows.
     pub character: i64,
     /// Silence between frames.
@@ -44,7 +44,7 @@ pub struct RtuTimes {
     pub turnaround: i64,
 }
 
-impl RtuTimes {
+impl SerialTimes {
     /// The times of a serial line: 3.5 characters of silence, a fixed 1.75 ms above 19200 baud.
     #[must_use]
     pub fn serial(serial: &SerialSpec, timing: &Timing) -> Self {
@@ -75,8 +75,9 @@ impl RtuTimes {
 
 /// The master of one serial line.
 #[derive(Debug)]
-pub struct RtuMaster {
-    times: RtuTimes,
+pub struct SerialMaster {
+    framing: SerialFraming,
+    times: SerialTimes,
     echo: bool,
     ready_at: i64,
     quarantined_until: i64,
@@ -104,14 +105,21 @@ struct Waiting {
     damaged: Option<i64>,
 }
 
-impl RtuMaster {
+impl SerialMaster {
     /// The master of a line with these times; `echo` where the adapter hears its own requests.
     ///
     /// A line that was just opened is as unknown as one after a timeout: give `quarantine` microseconds for the
     /// answers that somebody else's requests may still bring.
     #[must_use]
-    pub fn new(times: RtuTimes, echo: bool, now: i64, quarantine: i64) -> Self {
+    pub fn new(
+        framing: SerialFraming,
+        times: SerialTimes,
+        echo: bool,
+        now: i64,
+        quarantine: i64,
+    ) -> Self {
         Self {
+            framing,
             times,
             echo,
             ready_at: now.saturating_add(times.silence),
@@ -138,8 +146,8 @@ impl RtuMaster {
 
     /// Begins an exchange: appends to `out` what must be sent now.
     ///
-    /// Right before, the driver reads what the kernel holds, gives it to [`RtuMaster::received`], and asks
-    /// [`RtuMaster::ready_at`] again: bytes that wait there are no answer to what has not been asked.
+    /// Right before, the driver reads what the kernel holds, gives it to [`SerialMaster::received`], and asks
+    /// [`SerialMaster::ready_at`] again: bytes that wait there are no answer to what has not been asked.
     pub fn start(
         &mut self,
         now: i64,
@@ -153,10 +161,11 @@ impl RtuMaster {
         if now < self.ready_at().ok_or(StartError::Full)? {
             return Err(StartError::NotReady);
         }
-        let frame = rtu_frame::encode(exchange.unit, &exchange.request);
+        let frame = self.framing.encode(exchange.unit, &exchange.request);
         out.extend_from_slice(&frame);
         let left = now.saturating_add(self.times.of(frame.len()));
-        let answer = exchange.timeout + self.times.of(exchange.request.shape().length + 3);
+        let answer = exchange.timeout
+            + self.times.of(self.framing.characters(exchange.request.shape().length));
         let deadline = if exchange.unit == 0 { left } else { left.saturating_add(answer) };
         let heard = Vec::with_capacity(BUFFER);
         self.waiting = Some(Waiting {
@@ -200,9 +209,9 @@ impl RtuMaster {
     fn look(&mut self, now: i64, done: &mut Vec<Completed>) {
         let Some(waiting) = &mut self.waiting else { return };
         let Waiting { exchange, frame, heard, echoed, .. } = waiting;
-        let own = (!*echoed && (self.echo || rtu_frame::tells_echo(&exchange.request)))
-            .then_some(frame.as_slice());
-        match rtu_frame::find(heard, exchange.unit, &exchange.request, own) {
+        let own =
+            (!*echoed && (self.echo || tells_echo(&exchange.request))).then_some(frame.as_slice());
+        match self.framing.find(heard, exchange.unit, &exchange.request, own) {
             Found::Answer(result) => {
                 let result = result.map_err(Failure::from);
                 self.end(now, result, done);
@@ -230,7 +239,7 @@ impl RtuMaster {
             self.end(now, Err(Failure::Malformed("checksum")), done);
         } else if waiting.deadline <= now {
             let Waiting { heard, exchange, .. } = waiting;
-            let failure = match rtu_frame::find(heard, exchange.unit, &exchange.request, None) {
+            let failure = match self.framing.find(heard, exchange.unit, &exchange.request, None) {
                 Found::Nothing(Some(unit)) => Failure::Foreign(unit),
                 _ if heard.is_empty() => Failure::Timeout,
                 Found::Damaged => Failure::Malformed("checksum"),
@@ -278,7 +287,7 @@ impl RtuMaster {
         *longest = (*longest).max(time);
     }
 
-    /// When [`RtuMaster::tick`] must be called next.
+    /// When [`SerialMaster::tick`] must be called next.
     #[must_use]
     pub fn wake(&self) -> Option<i64> {
         let waiting = self.waiting.as_ref()?;
@@ -318,8 +327,14 @@ impl RtuMaster {
 
 /// Feeds a master arbitrary bytes, in arbitrary pieces; must never panic.
 pub fn fuzz_one(data: &[u8]) {
-    let times = RtuTimes { character: 0, silence: 1, pause: 0, turnaround: 2 };
-    let mut master = RtuMaster::new(times, data.len() % 2 == 1, 0, 0);
+    let times = SerialTimes { character: 0, silence: 1, pause: 0, turnaround: 2 };
+    for framing in [SerialFraming::Rtu, SerialFraming::Ascii] {
+        fuzz_framing(framing, times, data);
+    }
+}
+
+fn fuzz_framing(framing: SerialFraming, times: SerialTimes, data: &[u8]) {
+    let mut master = SerialMaster::new(framing, times, data.len() % 2 == 1, 0, 0);
     let mut done = Vec::new();
     for (now, piece) in (1..).zip(data.chunks(13)) {
         let request = crate::Request::Read {
