@@ -3,7 +3,6 @@
 use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use base::{CancellationToken, Thread};
 use tokio::net::TcpListener;
@@ -11,8 +10,8 @@ use tokio_modbus::server::Service;
 use tokio_modbus::server::tcp::Server;
 use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 
-/// A request: when, to which unit, from which register.
-pub(crate) type Asked = (Instant, u8, u16);
+/// A request: to which unit, from which register.
+pub(crate) type Asked = (u8, u16);
 
 /// Units without end, each of which answers reads of holding registers.
 pub(crate) struct Plant {
@@ -35,7 +34,7 @@ impl Service for Log {
         let Request::ReadHoldingRegisters(start, count) = asked.request else {
             return ready(Err(ExceptionCode::IllegalFunction));
         };
-        self.0.lock().unwrap().push((Instant::now(), asked.slave, start));
+        self.0.lock().unwrap().push((asked.slave, start));
         ready(Ok(Response::ReadHoldingRegisters(vec![7; usize::from(count)])))
     }
 }
