@@ -129,14 +129,46 @@ fn what_a_device_says_of_itself_becomes_a_twin() {
 }
 
 #[test]
-fn a_meter_at_register_0_is_found() {
+fn models_of_all_kinds_are_read_from_a_map_at_register_0() {
     let lab = Lab::new();
-    let meter = json!({ "ID": 213, "A": 3.5, "PhV": 230.25, "W": -1500.5, "TotWhExp": 10.5, "TotWhImp": 250_000.0 });
-    let (_device, port) = device(&lab, "meter", 0, 0, &json!([[common(), meter]]));
-    let mut gateway = gateway(&lab, port, "");
+    let maps = json!([[
+        common(),
+        { "ID": 113, "W": -12.5, "DCV": 640.25, "St": 2 },
+        { "ID": 120, "DERTyp": 82, "WRtg_SF": 1, "WRtg": 1000 },
+        { "ID": 124, "ChaState_SF": -1, "ChaState": 875, "ChaSt": 4, "WChaMax_SF": 0, "WChaMax": 5000 },
+        { "ID": 213, "A": 3.5, "PhV": 230.25, "W": -1500.5, "TotWhExp": 10.5, "TotWhImp": 250_000.0 },
+        common(),
+        { "ID": 203, "W_SF": 0, "W": -2000, "WphC": -700, "TotWh_SF": 2, "TotWhImp": 123_456, "PF_SF": -1, "PF": -985 },
+        { "ID": 802, "SoC_SF": -1, "SoC": 421, "V_SF": -1, "V": 5127, "A_SF": -2, "A": -1550, "State": 3 },
+    ]]);
+    let (_device, port) = device(&lab, "many", 0, 0, &maps);
+    let mut gateway =
+        gateway(&lab, port, "[group.plate]\non_demand = false\ninterval = \"200ms\"\n");
     gateway.start();
-    reads(&gateway, "meter/power", &json!(-1500.5));
-    reads(&gateway, "meter/energy_import", &json!(250_000.0));
+    for (name, value) in [
+        ("inverter/power", json!(-12.5)),
+        ("inverter/dc_voltage", json!(640.25)),
+        ("rating/power", json!(10_000.0)),
+        ("rating/type", json!(82)),
+        ("storage/charge", json!(87.5)),
+        ("storage/state", json!(4)),
+        ("meter/power", json!(-1500.5)),
+        ("meter/energy_import", json!(250_000.0)),
+        ("plate-2/serial", json!("S-4711")),
+        ("meter-2/power", json!(-2000.0)),
+        ("meter-2/power_c", json!(-700.0)),
+        ("meter-2/energy_import", json!(12_345_600.0)),
+        ("meter-2/power_factor", json!(-98.5)),
+        ("battery/charge", json!(42.1)),
+        ("battery/voltage", json!(512.7)),
+        ("battery/current", json!(-15.5)),
+        ("battery/state", json!(3)),
+    ] {
+        reads(&gateway, name, &value);
+    }
+    let twin = twin(&gateway).unwrap();
+    assert_eq!(point(&twin, "storage/state")["label"], "charging");
+    assert_eq!(twin["model"], "sunspec");
     gateway.stop();
 }
 

@@ -167,7 +167,14 @@ fn a_raw_request_to_a_dead_or_removed_device_ends() {
     let mut sim = Sim::new(vec![unit(0, S), unit(1, S)]);
     sim.run(1500 * MS);
     sim.manners.insert(name(1), Manner::Dead);
+    let (answer, mut answered) = oneshot::channel();
+    sim.agenda.raw(Raw { twin: name(1), request: vec![1], answer }, sim.now);
     sim.run(30 * S);
+    assert_eq!(
+        answered.try_recv().unwrap().unwrap_err().reason,
+        Reason::NoAnswer,
+        "it dies meanwhile"
+    );
     let (answer, mut answered) = oneshot::channel();
     sim.agenda.raw(Raw { twin: name(1), request: vec![1], answer }, sim.now);
     assert_eq!(answered.try_recv().unwrap().unwrap_err().reason, Reason::NoAnswer);
