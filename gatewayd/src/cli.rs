@@ -149,7 +149,7 @@ pub enum Command {
     Status,
     /// Print the JSON schema of a configuration file, for editors.
     Schema {
-        /// Which file: gatewayd.toml, a device file, or a profile.
+        /// Which file: gatewayd.toml, a device file, a profile, or a model of SunSpec.
         #[arg(value_enum)]
         of: SchemaOf,
     },
@@ -176,6 +176,8 @@ pub enum SchemaOf {
     Device,
     /// A file of profiles.
     Profile,
+    /// A model of SunSpec, a file of profiles/sunspec.
+    Sunspec,
 }
 
 /// What can be done with a link.
