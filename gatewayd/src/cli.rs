@@ -172,7 +172,7 @@ pub enum Command {
     Status,
     /// Print the JSON schema of a configuration file, for editors.
     Schema {
-        /// Which file: gatewayd.toml, a device file, or a profile.
+        /// Which file: gatewayd.toml, a device file, a profile, or a model of SunSpec.
         #[arg(value_enum)]
         of: SchemaOf,
     },
@@ -199,6 +199,8 @@ pub enum SchemaOf {
     Device,
     /// A file of profiles.
     Profile,
+    /// A model of SunSpec, a file of profiles/sunspec.
+    Sunspec,
 }
 
 /// How what a reload changed is watched.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::paint::Screen;
 use crate::cli::{self, SchemaOf};
 use crate::config::file::{DeviceFile, GatewayFile, ProfileFile};
+use crate::config::sunspec::ModelFile;
 
 /// The schema of a file of settings.
 pub fn schema(of: SchemaOf) -> Value {
@@ -21,6 +22,7 @@ pub fn schema(of: SchemaOf) -> Value {
         SchemaOf::Gateway => settings::editor_schema::<GatewayFile>("gatewayd.toml"),
         SchemaOf::Device => settings::editor_schema::<DeviceFile>("A device of gatewayd"),
         SchemaOf::Profile => settings::editor_schema::<ProfileFile>("A device model of gatewayd"),
+        SchemaOf::Sunspec => settings::editor_schema::<ModelFile>("A model of SunSpec"),
     }
 }
 
