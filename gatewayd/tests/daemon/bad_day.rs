@@ -91,6 +91,52 @@ async fn a_full_disk_is_an_alarm_until_there_is_room() {
     gateway.stop().await;
 }
 
+/// A file system that the kernel makes read-only under the running daemon, as it does when the medium fails.
+#[tokio::test]
+async fn a_disk_that_turns_read_only_refuses_commands_and_keeps_the_links_going() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    let image = gateway.path("image");
+    fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+    let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).output();
+    let store = gateway.path("store");
+    fs::create_dir_all(&store).unwrap();
+    let made = made.is_ok_and(|output| output.status.success());
+    if !made || !mount(&["-o", "loop", image.to_str().unwrap()], &store) {
+        eprintln!(
+            "SKIPPED: no ext4 can be made and mounted here; run as root with mkfs.ext4 to try it"
+        );
+        return;
+    }
+    let disk = Mounted(store);
+    gateway.start().await;
+    let shadowed = || gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed");
+    eventually("the twin is shadowed", shadowed).await;
+    disk.again("abort");
+    eventually("the alarms stand", || {
+        meter.set(0, meter.register(0) + 1);
+        let status = gateway.run(&["status"]).out;
+        (status.contains("the disk takes no readings")
+            && status.contains("the disk takes no records")
+            && status.contains("commands are refused"))
+        .then_some(())
+    })
+    .await;
+    let refused = gateway.run(&["set", "meter/setpoint", "42", "--wait"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(format!("{}{}", refused.out, refused.err).contains("the disk"), "{refused:?}");
+    assert_eq!(meter.register(1), 7, "what cannot be recorded is not carried out");
+    assert!(gateway.http("/health").await.starts_with("HTTP/1.1 503"));
+    let before = gateway.twin("meter").unwrap()["points"][0]["value"].clone();
+    eventually("readings go on", || {
+        meter.set(0, meter.register(0) + 1);
+        gateway.twin("meter").filter(|twin| twin["points"][0]["value"] != before)
+    })
+    .await;
+    gateway.kill();
+}
+
 #[tokio::test]
 async fn a_read_only_disk_is_said_at_start() {
     let mut gateway = Gateway::new();

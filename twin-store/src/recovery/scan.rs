@@ -18,6 +18,8 @@ pub(super) struct Scan<'a> {
     pub(super) frames: BTreeMap<Seq, (Frame, u32)>,
     /// The commits after the snapshot that are there, known or not.
     pub(super) there: Ranges,
+    /// Of these, what this version does not know.
+    unknown: Vec<Seq>,
     /// In this segment, these commits may have been destroyed.
     pub(super) holes: Vec<(&'a Found, (Seq, Seq))>,
     /// Segments that have to be sealed, with what they hold.
@@ -42,6 +44,8 @@ pub(super) fn scan(found: &[Found], after: Seq) -> Result<Scan<'_>, OpenError> {
         }
         scan.one(found, one, after)?;
     }
+    scan.there = scan.frames.keys().map(|seq| (*seq, *seq)).collect();
+    scan.there.extend(scan.unknown.iter().map(|seq| (*seq, *seq)));
     Ok(scan)
 }
 
@@ -63,8 +67,10 @@ impl<'a> Scan<'a> {
             self.surviving = self.surviving.max(seq);
             count += 1;
             if seq > after {
-                self.there.add(seq, seq);
-                self.frames.extend(whole.frame(epoch).map(|frame| (seq, (frame, epoch))));
+                match whole.frame(epoch) {
+                    Some(frame) => drop(self.frames.insert(seq, (frame, epoch))),
+                    None => self.unknown.push(seq),
+                }
             }
         }
         self.damaged += reader.damaged;

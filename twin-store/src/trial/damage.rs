@@ -12,6 +12,7 @@ use super::check::{gaps, read_all};
 use super::model::{Life, TWINS, options};
 use super::sim::{Faults, Sim, Survival};
 use crate::disk::Disk;
+use crate::frame::Class;
 use crate::history::Query;
 use crate::lanes::{Limit, Want};
 use crate::options::{Budget, Options};
@@ -158,6 +159,7 @@ fn a_destroyed_footer_is_no_destroyed_commit() {
             assert!(disk.flip(&name, at * 8 + at % 8));
             let (mut life, _) = Life::begin(disk, roomy(), 1, 2);
             assert_eq!(life.recovery.gaps, [], "byte {at} of {name}");
+            assert!(!life.recovery.torn, "nothing was torn");
             let log = read_all(&life);
             assert!(before.keys().all(|seq| log.contains_key(seq)));
             work(&mut life);
@@ -228,19 +230,19 @@ fn what_cannot_be_read_now_is_held_and_read_later() {
         let limit = Limit { frames: 10, bytes: usize::MAX };
         let mut out = Vec::new();
         let mut follower = life.store.follow(Seq(1));
-        life.lanes.next(Want::Backlog, None, limit, &mut out).unwrap();
+        life.lanes.next(Want::Backlog, Some(Class::Sample), limit, &mut out).unwrap();
         let before = out.len();
         life.disk.fail(trouble);
         for _ in 0..3 {
-            while life.lanes.next(Want::Backlog, None, limit, &mut out).is_some() {}
+            while life.lanes.next(Want::Backlog, Some(Class::Sample), limit, &mut out).is_some() {}
             assert!(life.lanes.held(), "not all is read yet");
             follower.ready();
             assert!(life.store.history(&Query::default(), 1_000).is_err());
-            assert_eq!(life.store.statistics().counters.unreadable, 1, "a standing alarm");
+            assert!(life.store.statistics().counters.unreadable > 0, "a standing alarm");
             life.hand.advance(Duration::from_secs(2));
         }
         life.disk.fail(Faults::default());
-        while life.lanes.next(Want::Backlog, None, limit, &mut out).is_some() {}
+        while life.lanes.next(Want::Backlog, Some(Class::Sample), limit, &mut out).is_some() {}
         assert!(!life.lanes.held() && out.len() > before);
         let samples: Vec<Seq> =
             out.iter().filter(|f| f.kind == crate::Kind::Reported).map(|f| f.seq).collect();
@@ -260,6 +262,36 @@ fn what_cannot_be_read_now_is_held_and_read_later() {
         assert_eq!(gaps(&life, &read_all(&life)), []);
         assert_eq!(life.store.statistics().counters.unreadable, 0);
     }
+}
+
+/// An error at start is no verdict either: the process ends, and the next start finds everything as it was.
+#[test]
+fn a_start_that_cannot_read_touches_nothing() {
+    let mut life = begin(roomy());
+    for n in 0..10 {
+        commit(&mut life, reading(TWINS[0], &format!("sample {n}")));
+    }
+    work(&mut life);
+    let before = read_all(&life);
+    let disk = life.disk.image().crash(Survival::Everything);
+    let (all, ops) = (disk.list().unwrap(), disk.ops());
+    let troubles = [
+        Faults { no_files: true, ..Faults::default() },
+        Faults { unreadable: true, ..Faults::default() },
+    ];
+    for trouble in troubles {
+        disk.fail(trouble);
+        let (clock, _) = base::Clock::manual(0, None, [1; 16]);
+        let error = crate::store::open_core(Arc::new(disk.clone()), roomy(), clock).err().unwrap();
+        assert!(error.to_string().contains("nothing was touched"), "{error}");
+        assert!(!error.is_permanent());
+        assert_eq!((disk.list().unwrap(), disk.ops()), (all.clone(), ops));
+    }
+    disk.fail(Faults::default());
+    let (life, _) = Life::begin(disk, roomy(), 1, 2);
+    assert_eq!((&life.recovery.gaps[..], life.recovery.set_aside.len()), (&[][..], 0));
+    let log = read_all(&life);
+    assert!(before.keys().all(|seq| log.contains_key(seq)));
 }
 
 fn revs(life: &Life, twin: &str) -> (u64, Vec<u64>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Handle, Principal, Seq, Stage, Timestamp};
+use crate::{CommandId, CommandState, Handle, Principal, Seq, Stage, Timestamp};
 
 /// Which commands are known by their callers' keys, so that a repeat gets the stored outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,8 +61,10 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn settle(&mut self, by: &Principal, key: &Arc<str>, stage: &Stage) {
-        if let Some(entry) = self.entries.get_mut(&(by.clone(), key.clone())) {
+    /// The command with this id took a step. The key may be another command's by now.
+    pub(crate) fn settle(&mut self, id: CommandId, of: &CommandState, stage: &Stage) {
+        let entry = self.entries.get_mut(&(of.by.clone(), of.command.key.clone()));
+        if let Some(entry) = entry.filter(|entry| entry.seq.0 == id.0) {
             entry.stage = stage.clone();
         }
     }

@@ -150,10 +150,10 @@ impl State {
         let Some(slot) = self.twins.get_mut(place) else { return };
         if matches!(what, What::Purged) {
             let open = slot.take().map(|twin| twin.commands).unwrap_or_default();
-            for known in open.values() {
+            for (id, known) in &open {
                 if let Some(outcome) = known.stage.when_purged() {
                     let stage = Stage::Ended(outcome);
-                    self.ledger.settle(&known.by, &known.command.key, &stage);
+                    self.ledger.settle(*id, known, &stage);
                 }
             }
             self.ids.remove(id);
@@ -197,7 +197,7 @@ impl State {
                 if let Some(known) = twin.commands().get(command)
                     && let Some(stage) = known.stage.after(step)
                 {
-                    self.ledger.settle(&known.by, &known.command.key, &stage);
+                    self.ledger.settle(*command, known, &stage);
                 }
             }
             _ => {}
