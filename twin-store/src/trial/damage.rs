@@ -262,6 +262,39 @@ fn what_cannot_be_read_now_is_held_and_read_later() {
     }
 }
 
+/// Whoever could not read is gone, and the next one can; or what could not be read is no more.
+#[test]
+fn the_alarm_of_a_reader_that_is_gone_ends() {
+    let mut options = roomy();
+    options.samples = Budget { bytes: 8 << 10, age: None, segment: 2 << 10 };
+    let mut life = begin(options);
+    for n in 0..10 {
+        commit(&mut life, reading(TWINS[0], &format!("sample {n}")));
+    }
+    work(&mut life);
+    let unreadable = |life: &Life| life.store.statistics().counters.unreadable;
+    let fails = |life: &Life| {
+        life.disk.fail(Faults { no_files: true, ..Faults::default() });
+        assert!(life.store.history(&Query::default(), 1_000).is_err());
+        life.disk.fail(Faults::default());
+    };
+    fails(&life);
+    assert_eq!(unreadable(&life), 1);
+    life.store.history(&Query::default(), 1_000).unwrap();
+    assert_eq!(unreadable(&life), 0, "it can be read");
+    assert!(life.store.statistics().troubles.is_empty());
+
+    fails(&life);
+    for n in 0..100 {
+        commit(&mut life, reading(TWINS[0], &format!("more {n}")));
+        if n % 10 == 0 {
+            work(&mut life);
+        }
+    }
+    assert!(life.store.statistics().counters.dropped_segments > 0);
+    assert_eq!(unreadable(&life), 0, "it was dropped");
+}
+
 fn revs(life: &Life, twin: &str) -> (u64, Vec<u64>) {
     let id: TwinId = twin.parse().unwrap();
     life.store.read(|state| {
