@@ -210,6 +210,22 @@ fn a_destroyed_end_claims_none_of_what_others_have() {
     assert!(before.keys().all(|seq| *seq == lost || log.contains_key(seq)));
 }
 
+/// Zeros where a segment was sealed are no segment that had no time to begin.
+#[test]
+fn a_segment_that_reads_as_zeros_is_a_loss() {
+    let mut life = begin(roomy());
+    let first = commit(&mut life, reading(TWINS[0], "one"));
+    let last = commit(&mut life, reading(TWINS[0], "two"));
+    commit(&mut life, relation("kept"));
+    let disk = stop(life);
+    let name = names(&disk, "samples", ".seg").remove(0);
+    let zeros = vec![0; whole(&disk, &name).len()];
+    disk.open(&name).unwrap().write_at(0, &zeros).unwrap();
+    let (life, _) = Life::begin(disk, roomy(), 1, 2);
+    assert_eq!(life.recovery.gaps, [(first, last)]);
+    assert_eq!(life.recovery.set_aside, [name]);
+}
+
 /// No link, no keeper takes an error of the moment for a loss.
 #[test]
 fn what_cannot_be_read_now_is_held_and_read_later() {
