@@ -15,7 +15,7 @@ const LEAP: i64 = 3600 * 1_000_000;
 const DOUBT: i64 = 24 * LEAP;
 
 impl Core {
-    /// The store was opened: the wall clock may have leapt while it was closed.
+    /// The store was opened, or the clock of this boot is set for the first time: it may have leapt since the last one.
     pub(crate) fn look_at_clock(&mut self, inner: &Inner) {
         let segments = Family::ALL.into_iter().flat_map(|family| inner.catalog.family(family));
         let footers = segments.filter_map(|segment| segment.footer());

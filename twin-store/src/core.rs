@@ -310,8 +310,11 @@ impl Core {
         now: Moment,
     ) -> Result<Seq, Refusal> {
         let known = inner.state.timeline().spans().last().and_then(|span| span.offset);
-        if let (GatewayEvent::ClockSet { offset }, Some(known)) = (&event, known) {
-            self.clock_moved(offset.saturating_sub(known));
+        if let GatewayEvent::ClockSet { offset } = &event {
+            match known {
+                Some(known) => self.clock_moved(offset.saturating_sub(known)),
+                None => self.look_at_clock(inner),
+            }
         }
         self.record(inner, Body::Gateway(event), now)
     }

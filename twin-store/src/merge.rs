@@ -19,11 +19,13 @@ pub(crate) struct FamilyReader {
     peeked: Option<(Whole, u32)>,
     /// The last attempt to read did not fail.
     well: bool,
+    /// The current segment was opened, and its end not reached since.
+    opened: bool,
 }
 
 impl FamilyReader {
     pub(crate) fn new(family: Family, from: Seq) -> Self {
-        Self { family, next: from, current: None, peeked: None, well: true }
+        Self { family, next: from, current: None, peeked: None, well: true, opened: false }
     }
 
     /// The next commit's place in the order.
@@ -95,6 +97,10 @@ impl FamilyReader {
                 }
                 Ok(None) if last < self.next => {
                     // All read. The writer may still add to it.
+                    if std::mem::take(&mut self.opened) {
+                        // Whoever could not read it may have gone.
+                        shared.lock().readable(&reader.segment.name);
+                    }
                     let written = reader.segment.footer().is_none();
                     let newer = shared.lock().catalog.find(self.family, self.next).is_some();
                     self.current = Some(reader).filter(|_| written && !newer);
@@ -143,7 +149,10 @@ impl FamilyReader {
                 continue;
             }
             match shared.disk.open(&segment.name) {
-                Ok(file) => return Ok(Some(SegmentReader::new(segment, file))),
+                Ok(file) => {
+                    self.opened = true;
+                    return Ok(Some(SegmentReader::new(segment, file)));
+                }
                 // Retention was quicker.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     shared.lock().readable(&segment.name);

@@ -175,7 +175,10 @@ pub(crate) fn numbers<'a>(
         let mut reader = SegmentReader::new(segment.clone(), file);
         while let Some(whole) = reader.next(segment.end()).map_err(failed)? {
             let seq = whole.header.seq;
-            if first <= seq && seq <= last {
+            if seq > last {
+                break;
+            }
+            if first <= seq {
                 numbers.add(seq, seq);
             }
         }

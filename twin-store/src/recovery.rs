@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use twin::{Body, GapCause, GatewayEvent, Handle, Seq, State};
 
-use self::found::{Found, find, lost_files, whole_file};
+use self::found::{Found, find, lost_files, never_began, whole_file};
 use self::revs::Proof;
 use self::scan::{Scan, scan};
 use crate::catalog::Catalog;
@@ -90,7 +90,7 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
     for name in names.iter().filter(|n| n.ends_with(".seg")) {
         match find(disk, name)? {
             Some(one) => found.push(one),
-            None if empty(disk, name)? => unused.push(name.clone()),
+            None if never_began(disk, name, recovery.snapshot)? => unused.push(name.clone()),
             None => recovery.set_aside.push(name.clone()),
         }
     }
@@ -124,7 +124,7 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
     for (one, summary) in scan.unsealed {
         let name = &one.segment.name;
         if summary.is_empty() {
-            disk.remove(name).map_err(|e| OpenError::read(name, e))?;
+            disk.remove(name).map_err(|e| OpenError::Seal(name.clone(), e))?;
             continue;
         }
         seal_found(&one.segment, &one.file, summary.footer(proven.as_ref().unwrap_or(&state)))
@@ -256,12 +256,6 @@ fn raise_floors(catalog: &mut Catalog, told: &[Told]) {
         let floor = &mut catalog.floors[family.at()];
         *floor = last.max().unwrap_or_default().max(*floor);
     }
-}
-
-/// Whether there is nothing in this file: a segment that had no time to begin.
-fn empty(disk: &dyn Disk, name: &str) -> Result<bool, OpenError> {
-    let bytes = whole_file(disk, name).map_err(|e| OpenError::read(name, e))?;
-    Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
 /// Removes what an earlier life left half done, and sets aside what cannot be understood.

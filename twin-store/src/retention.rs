@@ -85,6 +85,7 @@ impl Core {
 
     fn forget_segment(&mut self, inner: &mut Inner, segment: &Arc<Segment>) {
         inner.catalog.remove(segment);
+        inner.readable(&segment.name);
         inner.counters.dropped_segments += 1;
         let Some(footer) = segment.footer().filter(|f| f.lasting > 0) else { return };
         let (first, last) = (footer.first, footer.last);

@@ -95,7 +95,7 @@ impl LineHandle {
     /// Sends a request in the protocol's own words, which only reads, and returns the data of the answer.
     ///
     /// # Errors
-    /// Why nothing was read: [`Reason::Refused`] where the asset says no.
+    /// Why nothing was read: [`Reason::Refused`] where the asset says no, [`Reason::Busy`] where it only asks for patience.
     pub async fn raw(&self, twin: TwinId, request: Vec<u8>) -> Result<Vec<u8>, NotRead> {
         let (answer, answered) = oneshot::channel();
         self.ask(Request::Raw(Raw { twin, request, answer }))?;

@@ -36,15 +36,15 @@ pub(crate) fn identify(spec: &DeviceSpec, answers: &[Option<Response>]) -> Ident
 
     let plate = &spec.nameplate;
     let mut differs = Vec::new();
-    let mut compare = |what: &str, plate: Option<&str>, device: Option<&str>| {
+    let mut compare = |what: &str, plate: Option<&str>, device: Option<&str>, same: Same| {
         if let (Some(plate), Some(device)) = (plate, device)
-            && !alike(plate, device)
+            && !same(plate, device)
         {
             differs.push(format!("{what} should be {plate:?} and is {device:?}"));
         }
     };
-    compare("its serial number", plate.serial.as_deref(), own.as_deref());
-    compare("its manufacturer", plate.manufacturer.as_deref(), object(VENDOR).as_deref());
+    compare("its serial number", plate.serial.as_deref(), own.as_deref(), equal);
+    compare("its manufacturer", plate.manufacturer.as_deref(), object(VENDOR).as_deref(), alike);
     Identity {
         asset: own.or(kind).map(Into::into),
         said: said.map(|said| said.to_string().into()),
@@ -52,13 +52,23 @@ pub(crate) fn identify(spec: &DeviceSpec, answers: &[Option<Response>]) -> Ident
     }
 }
 
+/// Whether two texts mean the same.
+type Same = fn(&str, &str) -> bool;
+
+/// Whether they are the same but for case, spaces, punctuation and zeros before it. A part of a serial number is another
+/// one.
+fn equal(a: &str, b: &str) -> bool {
+    bare(a).trim_start_matches('0') == bare(b).trim_start_matches('0')
+}
+
 /// Whether one is a part of the other, but for case, spaces and punctuation: "EASTRON" and "Eastron Ltd." are alike.
 fn alike(a: &str, b: &str) -> bool {
-    let bare = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
     let (a, b) = (bare(a), bare(b));
     a.contains(&b) || b.contains(&a)
+}
+
+fn bare(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// A value as a part of an asset id.
@@ -140,7 +150,8 @@ mod tests {
         };
         let differs = |plate| identify(&spec(Some(128), 0, plate), &[said()]).differs;
         assert!(differs(plate("acme", "4711")).is_empty());
-        assert!(differs(plate("ACME Ltd", "47-11")).is_empty());
+        assert!(differs(plate("ACME Ltd", "0047-11")).is_empty());
+        assert_eq!(differs(plate("ACME", "471")).len(), 1, "a part of it is another device's");
         let other = differs(plate("Other", "4712"));
         assert_eq!(
             other,

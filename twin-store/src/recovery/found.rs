@@ -98,14 +98,29 @@ pub(super) fn was_sealed(one: &Found, end: u64, len: u64) -> io::Result<bool> {
 pub(super) fn lost_files(names: &[String], found: &[Found]) -> Vec<(Seq, Option<Seq>)> {
     let mut lost = Vec::new();
     for name in names.iter().filter(|n| n.ends_with(".seg")) {
-        let mut parts = name.split('-');
-        let (Some(family), Some(base)) = (parts.next(), parts.next()) else { continue };
-        let Ok(base) = u64::from_str_radix(base, 16) else { continue };
+        let Some((family, base)) = place(name) else { continue };
         let headers = found.iter().map(|f| f.segment.header);
-        let later = headers.filter(|h| h.family.word() == family && h.base.0 > base);
-        lost.push((Seq(base), later.map(|h| Seq(h.base.0 - 1)).min()));
+        let later = headers.filter(|h| h.family.word() == family && h.base > base);
+        lost.push((base, later.map(|h| Seq(h.base.0 - 1)).min()));
     }
     lost
+}
+
+/// The family's word and the first commit of a segment, by its name.
+fn place(name: &str) -> Option<(&str, Seq)> {
+    let (family, rest) = name.split_once('-')?;
+    let (base, _) = rest.split_once('-')?;
+    Some((family, Seq(u64::from_str_radix(base, 16).ok()?)))
+}
+
+/// Whether this is a segment that had no time to begin: there is nothing in it, and the snapshot was not there before
+/// it. One that lies below the snapshot held what was durable.
+pub(super) fn never_began(disk: &dyn Disk, name: &str, snapshot: Seq) -> Result<bool, OpenError> {
+    if place(name).is_some_and(|(_, base)| base <= snapshot) {
+        return Ok(false);
+    }
+    let bytes = whole_file(disk, name).map_err(|e| OpenError::read(name, e))?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
 pub(super) fn whole_file(disk: &dyn Disk, name: &str) -> io::Result<Vec<u8>> {

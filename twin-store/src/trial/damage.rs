@@ -212,6 +212,22 @@ fn a_destroyed_end_claims_none_of_what_others_have() {
     assert!(before.keys().all(|seq| *seq == lost || log.contains_key(seq)));
 }
 
+/// Zeros where a segment was sealed are no segment that had no time to begin.
+#[test]
+fn a_segment_that_reads_as_zeros_is_a_loss() {
+    let mut life = begin(roomy());
+    let first = commit(&mut life, reading(TWINS[0], "one"));
+    let last = commit(&mut life, reading(TWINS[0], "two"));
+    commit(&mut life, relation("kept"));
+    let disk = stop(life);
+    let name = names(&disk, "samples", ".seg").remove(0);
+    let zeros = vec![0; whole(&disk, &name).len()];
+    disk.open(&name).unwrap().write_at(0, &zeros).unwrap();
+    let (life, _) = Life::begin(disk, roomy(), 1, 2);
+    assert_eq!(life.recovery.gaps, [(first, last)]);
+    assert_eq!(life.recovery.set_aside, [name]);
+}
+
 /// No link, no keeper takes an error of the moment for a loss.
 #[test]
 fn what_cannot_be_read_now_is_held_and_read_later() {
@@ -292,6 +308,39 @@ fn a_start_that_cannot_read_touches_nothing() {
     assert_eq!((&life.recovery.gaps[..], life.recovery.set_aside.len()), (&[][..], 0));
     let log = read_all(&life);
     assert!(before.keys().all(|seq| log.contains_key(seq)));
+}
+
+/// Whoever could not read is gone, and the next one can; or what could not be read is no more.
+#[test]
+fn the_alarm_of_a_reader_that_is_gone_ends() {
+    let mut options = roomy();
+    options.samples = Budget { bytes: 8 << 10, age: None, segment: 2 << 10 };
+    let mut life = begin(options);
+    for n in 0..10 {
+        commit(&mut life, reading(TWINS[0], &format!("sample {n}")));
+    }
+    work(&mut life);
+    let unreadable = |life: &Life| life.store.statistics().counters.unreadable;
+    let fails = |life: &Life| {
+        life.disk.fail(Faults { no_files: true, ..Faults::default() });
+        assert!(life.store.history(&Query::default(), 1_000).is_err());
+        life.disk.fail(Faults::default());
+    };
+    fails(&life);
+    assert_eq!(unreadable(&life), 1);
+    life.store.history(&Query::default(), 1_000).unwrap();
+    assert_eq!(unreadable(&life), 0, "it can be read");
+    assert!(life.store.statistics().troubles.is_empty());
+
+    fails(&life);
+    for n in 0..100 {
+        commit(&mut life, reading(TWINS[0], &format!("more {n}")));
+        if n % 10 == 0 {
+            work(&mut life);
+        }
+    }
+    assert!(life.store.statistics().counters.dropped_segments > 0);
+    assert_eq!(unreadable(&life), 0, "it was dropped");
 }
 
 fn revs(life: &Life, twin: &str) -> (u64, Vec<u64>) {

@@ -250,6 +250,34 @@ fn a_clock_far_in_the_future_drops_nothing_and_falsifies_nothing() {
     assert_eq!(life.store.statistics().counters.dropped_segments, 0);
 }
 
+/// The first time that a gateway without a battery clock is given may be the wrong one.
+#[test]
+fn a_first_clock_far_in_the_future_drops_nothing_at_once() {
+    let mut options = options(false);
+    options.samples =
+        Budget { bytes: 1 << 20, age: Some(Duration::from_secs(7 * 86_400)), segment: 2 << 10 };
+    let (mut life, _) = Life::begin(Sim::default(), options.clone(), 1, 1);
+    life.found();
+    life.hand.set_utc(Some(NOW));
+    for n in 0..20 {
+        let reading = reading(&life, n);
+        life.core.accept(&mut vec![reading]);
+    }
+    life.core.tick();
+    let done = life.core.last_job().run();
+    life.core.finish_job(done);
+    let (clock, hand) = base::Clock::manual(1_000_000, None, [2; 16]);
+    let (mut core, _) = open_core(Arc::new(life.disk), options, clock).unwrap();
+    hand.set_utc(Some(NOW + 40 * 365 * 24 * HOUR));
+    let dropped = |core: &mut crate::core::Core| {
+        core.tick();
+        core.shared.lock().counters.dropped_segments
+    };
+    assert_eq!(dropped(&mut core), 0);
+    hand.advance(Duration::from_secs(25 * 3_600));
+    assert!(dropped(&mut core) > 0, "if it is right it is believed after a day");
+}
+
 /// A gateway without a battery clock starts in 1970: that is no time at all, until one is set.
 #[test]
 fn a_boot_without_time_gets_its_times_when_the_clock_is_set() {

@@ -127,7 +127,8 @@ impl<P: Polled> Agenda<P> {
 /// A failure, for the caller.
 pub(super) fn not_read(failed: Failed) -> NotRead {
     let reason = match failed.kind {
-        FailedKind::Refused | FailedKind::Later => Reason::Refused,
+        FailedKind::Refused => Reason::Refused,
+        FailedKind::Later => Reason::Busy,
         FailedKind::Lost => Reason::LineDown,
         FailedKind::Timeout | FailedKind::Malformed => Reason::NoAnswer,
     };

@@ -160,6 +160,11 @@ fn a_raw_request_waits_for_polls_and_brings_its_answer() {
     assert_eq!(reason(&mut sim, name(1), &[]), Reason::NotWritable);
     sim.manners.insert(name(1), Manner::Refuses(200));
     assert_eq!(reason(&mut sim, name(1), &[201]), Reason::Refused);
+    sim.manners.insert(name(1), Manner::Later);
+    let mut answered = ask(&mut sim, name(1), &[200]);
+    sim.run(sim.now + 5 * S);
+    let busy = answered.try_recv().unwrap().unwrap_err();
+    assert_eq!(busy.reason, Reason::Busy, "it may answer later: no refusal to conclude from");
 }
 
 #[test]

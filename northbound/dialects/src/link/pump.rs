@@ -167,6 +167,11 @@ impl Link {
             }
             let taken = self.take(Want::Backlog, room);
             self.no_backlog = !taken && !self.lanes.held();
+            if let Some(bucket) = self.bucket.as_mut().filter(|_| !taken) {
+                // Nothing was there, or it cannot be read now: that is no part of the rate.
+                #[expect(clippy::cast_precision_loss, reason = "at most a batch")]
+                bucket.spend(-(room as f64), now);
+            }
             if !taken || !self.put_batch(session) {
                 return;
             }

@@ -275,7 +275,9 @@ impl Link {
     fn timer(&self, farewell: Option<Instant>) -> Option<Instant> {
         let state = self.mirror.waiting().then(|| self.flushed + self.spec.state_interval);
         let state = state.filter(|_| self.documents_hold.until().is_none() && self.caught_up);
-        let backlog = self.bucket.as_ref().filter(|_| !self.no_backlog).map(|bucket| {
+        // What cannot be read now is waited for with the lanes.
+        let backlog = !self.no_backlog && !self.lanes.held();
+        let backlog = self.bucket.as_ref().filter(|_| backlog).map(|bucket| {
             let micros = bucket.until(1.0, self.around.clock.boottime()).max(1_000);
             Instant::now() + Duration::from_micros(micros.unsigned_abs())
         });
