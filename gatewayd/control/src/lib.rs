@@ -16,8 +16,8 @@ pub use answer::{Answer, Code, Failure, Reply};
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{
-    Alarm, Device, Lane, Line, Link, Pending, Reloaded, Status, Store, Unit, UnitState, Version,
-    Writes,
+    Alarm, Device, Lane, Line, Link, Pending, Reloaded, Status, Store, Traffic, Unit, UnitState,
+    Version, Writes,
 };
 
 /// The version of this encoding. A daemon answers a request of another version with [`Code::Version`].

@@ -2,7 +2,8 @@
 #![cfg(test)]
 
 use control::{
-    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why, Writes,
+    Alarm, Answer, Ask, Code, Command, Failure, Link, Point, Reply, Request, Section, Traffic,
+    Twin, Update, Why, Writes,
 };
 use serde_json::json;
 
@@ -40,6 +41,43 @@ fn requests() {
     );
     ask(Request::LinksSkip { link: "cloud".into() }, r#"{"v":1,"do":"links-skip","link":"cloud"}"#);
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
+}
+
+#[test]
+fn a_link_with_what_went_over_it() {
+    let link = Link {
+        name: "cloud".into(),
+        dialect: "twins".into(),
+        target: "b:1883".into(),
+        state: "connected".into(),
+        detail: None,
+        for_ms: Some(5),
+        overdue_ms: None,
+        retry_in_ms: None,
+        waits: Some("sample waits until Wed 22:00 UTC".into()),
+        commands: "off".into(),
+        traffic: Traffic {
+            bytes: 900,
+            values: 30,
+            day_bytes: 50,
+            day_values: 4,
+            month_bytes: 300,
+            budget: Some(1000),
+        },
+        pending: Vec::new(),
+        lanes: Vec::new(),
+        counts: vec![("acknowledged".into(), 7)],
+    };
+    assert_eq!(link.traffic.per_value(), Some(12.5));
+    assert_eq!(Traffic { day_values: 0, ..link.traffic.clone() }.per_value(), Some(30.0));
+    assert_eq!(Traffic::default().per_value(), None);
+    reply(
+        Answer::Links { links: vec![link] },
+        r#"{"v":1,"is":"links","links":[{"name":"cloud","dialect":"twins","target":"b:1883","state":"connected","for_ms":5,"waits":"sample waits until Wed 22:00 UTC","commands":"off","traffic":{"bytes":900,"values":30,"day_bytes":50,"day_values":4,"month_bytes":300,"budget":1000},"pending":[],"lanes":[],"counts":[["acknowledged",7]]}]}"#,
+    );
+    let alarm = Alarm { what: "w".into(), help: None, for_ms: 1, outside: true };
+    let line = r#"{"what":"w","for_ms":1,"outside":true}"#;
+    assert_eq!(serde_json::to_string(&alarm).unwrap(), line);
 }
 
 #[test]
