@@ -10,6 +10,9 @@ mod devices;
 pub mod file;
 mod gateway;
 mod lines;
+#[cfg(test)]
+mod link_tests;
+mod links;
 pub mod plan;
 #[cfg(test)]
 mod profile_tests;
@@ -105,17 +108,16 @@ pub fn load(config: &Path) -> Loaded {
 /// The same with the places given.
 pub fn load_from(places: &Places) -> Loaded {
     let mut diagnostics = Vec::new();
-    let gateway = match Source::read(&places.config) {
-        Ok(source) => gateway::read(&source, &mut diagnostics),
-        Err(mut found) => {
-            diagnostics.append(&mut found);
-            None
-        }
-    };
+    let source =
+        Source::read(&places.config).map_err(|mut found| diagnostics.append(&mut found)).ok();
+    let gateway = source.as_ref().and_then(|source| gateway::read(source, &mut diagnostics));
     let known = gateway.as_ref().map(|gateway| &gateway.lines);
     let (drafts, mut disabled) = devices::read(places, known, &mut diagnostics);
     let lines = known.cloned().unwrap_or_default();
     let modbus = lines::assemble(&lines, drafts, &mut diagnostics, &mut disabled);
+    if let (Some(source), Some(gateway)) = (&source, &gateway) {
+        links::unmatched(&gateway.links, &modbus, &disabled, source, &mut diagnostics);
+    }
     let plan = gateway.map(|gateway| gateway.plan(modbus));
     // A profile's mistakes are found by each device that uses it, and said once.
     let mut said = HashSet::new();
