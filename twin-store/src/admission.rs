@@ -31,9 +31,9 @@ impl Core {
             GatewayEvent::Writes { on, .. } if *on == inner.state.writes_on() => {
                 Ok(accepted(inner.head))
             }
-            GatewayEvent::Writes { .. } | GatewayEvent::ClockSet { .. } => {
-                self.gateway(inner, event, now).map(accepted)
-            }
+            GatewayEvent::Writes { .. }
+            | GatewayEvent::ClockSet { .. }
+            | GatewayEvent::PassedOver { .. } => self.gateway(inner, event, now).map(accepted),
             GatewayEvent::Opened { .. }
             | GatewayEvent::Gap { .. }
             | GatewayEvent::Revs { .. }

@@ -361,11 +361,14 @@ impl Core {
 
     /// Logs the positions of lanes that moved, all in one record.
     pub(crate) fn write_positions(&mut self, inner: &mut Inner, all: bool) {
+        let head = inner.head;
+        inner.links.links.values_mut().for_each(|link| link.omit(head));
         let dirty = inner.links.links.iter().filter(|(_, link)| all || link.dirty);
         let mut bytes = Vec::new();
         let seq = inner.head.next();
         let start = frame::begin(&mut bytes, seq, self.now().boottime, Handle(0));
-        crate::links::put(&mut bytes, dirty);
+        crate::links::put(&mut bytes, dirty.clone());
+        crate::links::put_notes(&mut bytes, dirty);
         frame::finish(&mut bytes, start, Kind::Positions, Class::Record);
         if self.write_record(inner, seq, &mut bytes, Family::Records).is_ok() {
             inner.links.links.values_mut().for_each(|link| link.dirty = false);

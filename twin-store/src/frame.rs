@@ -8,7 +8,7 @@
 //! a recycled file, is no frame here.
 
 use bytes::Bytes;
-use twin::{Boottime, Commit, Description, Handle, Seq, State};
+use twin::{Boottime, Commit, Description, Handle, Name, Seq, State, TwinId};
 
 use crate::codec::{Put, Take};
 use crate::record::reported::{self, ReportedView};
@@ -105,6 +105,7 @@ kinds! {
     Writes = 67, "See [`twin::GatewayEvent::Writes`].";
     Revs = 68, "See [`twin::GatewayEvent::Revs`].";
     Forgotten = 69, "See [`twin::GatewayEvent::Forgotten`].";
+    PassedOver = 70, "See [`twin::GatewayEvent::PassedOver`].";
     Positions = 96, "Where the lanes stand.";
     Keyspace = 128, "A batch of an application's own data.";
     Audit = 129, "Reserved: the hash of everything before.";
@@ -250,6 +251,12 @@ impl Frame {
         let twin = state.by_handle(self.handle);
         let known = twin.map(|t| (t.id(), &**t.description()));
         record::commit(self.raw(), self.seq, self.epoch, known)
+    }
+
+    /// Which twin a `Purged` ends, and the features that it had; none where an older version wrote it.
+    #[must_use]
+    pub fn purged(&self) -> Option<(TwinId, Vec<Name>)> {
+        (self.kind == Kind::Purged).then(|| record::purged(&self.payload))?
     }
 
     /// The readings of a `Reported` or `Backfilled`, without copying any. Indexes never change their type, so the current

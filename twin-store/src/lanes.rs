@@ -26,6 +26,8 @@ pub struct Lanes {
     head: watch::Receiver<u64>,
     first: bool,
     hold: Hold,
+    /// Classes that have to wait, by the link's own decision.
+    held: [bool; 3],
 }
 
 /// Names a lane of a link.
@@ -68,10 +70,13 @@ pub struct Resume {
     pub first: bool,
     /// Retention dropped commits that the link had not delivered; `changed` is all there is.
     pub overtaken: Option<(Seq, Seq)>,
+    /// What to settle once the far side knows of `overtaken`: until then it will be told at each connection.
+    pub owed: Vec<(LaneId, Seq)>,
 }
 
 impl Lanes {
     pub(crate) fn new(shared: Arc<Shared>, link: Name, options: LinkOptions) -> Self {
+        let filter = Filter::new(options);
         let mut inner = shared.lock();
         let head = inner.head;
         let known = inner.links.links.entry(link.clone()).or_default();
@@ -79,11 +84,11 @@ impl Lanes {
         if first {
             *known = Link::beginning(head);
         }
-        known.attached = true;
+        (known.attached, known.omits) = (true, filter.omits());
+        known.omit(head);
         known.rewind();
         let generation = known.generation;
         drop(inner);
-        let filter = Filter::new(options);
         let head = shared.head.subscribe();
         Self {
             shared,
@@ -94,6 +99,7 @@ impl Lanes {
             head,
             first,
             hold: Hold::default(),
+            held: [false; 3],
         }
     }
 
@@ -104,26 +110,36 @@ impl Lanes {
         let at = inner.head;
         let floors = inner.catalog.floors;
         let Some(link) = inner.links.links.get_mut(&self.link) else {
-            return Resume { at, changed: Vec::new(), first: false, overtaken: None };
+            let (changed, owed) = (Vec::new(), Vec::new());
+            return Resume { at, changed, first: false, overtaken: None, owed };
         };
         let mut overtaken: Option<(Seq, Seq)> = None;
         for class in self.filter.classes() {
             let floor = floors[Family::of(class).at()];
-            for lane in link.class(class).iter_mut().filter(|lane| lane.next <= floor) {
-                let last = lane.end.map_or(floor, |end| end.min(floor));
-                let (a, b) = overtaken.unwrap_or((lane.next, last));
-                overtaken = Some((a.min(lane.next), b.max(last)));
-                lane.next = floor.next();
+            for lane in link.class(class).iter().filter(|lane| lane.next <= floor) {
+                let (a, b) = overtaken.unwrap_or((lane.next, lane.gone(floor)));
+                overtaken = Some((a.min(lane.next), b.max(lane.gone(floor))));
             }
         }
         let lowest = link.lowest().unwrap_or(Seq(0));
+        link.omit(at);
         link.split(at, self.filter.strict());
         Class::ALL.into_iter().for_each(|class| link.tidy(class));
+        let mut owed = Vec::new();
+        for class in self.filter.classes() {
+            let floor = floors[Family::of(class).at()];
+            for lane in link.class(class).iter_mut().filter(|lane| lane.next <= floor) {
+                let (gone, historical) = (lane.gone(floor), lane.end.is_some());
+                owed.push((LaneId { class, number: lane.number, historical }, gone));
+                lane.inflight.push_back((gone, false));
+                lane.pass(gone.next());
+            }
+        }
         self.generation = link.generation;
         self.readers.clear();
         let all = self.first || overtaken.is_some();
         let changed = self.changed_since(&inner, if all { Seq(0) } else { lowest });
-        Resume { at, changed, first: std::mem::take(&mut self.first), overtaken }
+        Resume { at, changed, first: std::mem::take(&mut self.first), overtaken, owed }
     }
 
     /// Twins and features that changed from this commit on.
@@ -158,7 +174,9 @@ impl Lanes {
         limit: Limit,
         out: &mut Vec<Frame>,
     ) -> Option<LaneId> {
-        for of in self.filter.classes().filter(|of| class.is_none_or(|class| class == *of)) {
+        let held = self.held;
+        let open = self.filter.classes().filter(|of| !held[*of as usize]);
+        for of in open.filter(|of| class.is_none_or(|class| class == *of)) {
             let historical = want == Want::Backlog;
             self.with(|link| link.tidy(of));
             let mut at = 0;
@@ -322,13 +340,13 @@ impl Lanes {
         }
     }
 
-    fn live(&mut self) -> bool {
+    pub(crate) fn live(&mut self) -> bool {
         let shared = self.shared.clone();
         let held = self.held();
         let mut inner = shared.lock();
         let Inner { state, links, ring, head, .. } = &mut *inner;
         let Some(link) = links.links.get_mut(&self.link) else { return false };
-        for class in self.filter.classes() {
+        for class in self.filter.classes().filter(|class| !self.held[*class as usize]) {
             let Some(lane) = link.class(class).back_mut().filter(|l| l.cursor <= *head) else {
                 continue;
             };
@@ -344,6 +362,36 @@ impl Lanes {
             lane.pass(head.next());
         }
         false
+    }
+
+    /// From now on these classes, and no others, have to wait: they are not handed out and wake nobody. What waited
+    /// in a class that goes on becomes a backlog, so that what happens now need not queue behind it.
+    pub fn hold(&mut self, classes: &[Class]) {
+        let held = Class::ALL.map(|class| classes.contains(&class));
+        let before = std::mem::replace(&mut self.held, held);
+        let strict = self.filter.strict();
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        let head = inner.head;
+        let Some(link) = inner.links.links.get_mut(&self.link) else { return };
+        let goes_on = |class: &Class| before[*class as usize] && !held[*class as usize];
+        for class in self.filter.classes().filter(goes_on).filter(|_| !strict) {
+            link.shelve(class, head);
+            self.readers.retain(|(of, _), _| *of != class);
+        }
+        self.generation = link.generation;
+    }
+
+    /// What the link keeps beside its positions, over restarts.
+    #[must_use]
+    pub fn note(&self) -> Vec<u8> {
+        let inner = self.shared.lock();
+        inner.links.links.get(&self.link).map(|link| link.note.clone()).unwrap_or_default()
+    }
+
+    /// Keeps this with the next record of positions, a second later at most.
+    pub fn keep(&mut self, note: Vec<u8>) {
+        self.with(|link| (link.note, link.dirty) = (note, true));
     }
 
     /// Where the lanes stand.

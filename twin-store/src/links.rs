@@ -28,6 +28,10 @@ pub(crate) struct Link {
     pub(crate) dirty: bool,
     /// Somebody serves it now.
     pub(crate) attached: bool,
+    /// Classes that it does not carry: nothing of them ever waits for it.
+    pub(crate) omits: [bool; 3],
+    /// What the link itself keeps beside its positions; the store does not look at it.
+    pub(crate) note: Vec<u8>,
 }
 
 /// A range of the log that a link still has to deliver.
@@ -47,6 +51,11 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(number: u32, next: Seq, end: Option<Seq>) -> Self {
         Self { number, next, end, cursor: next, inflight: VecDeque::new() }
+    }
+
+    /// The last commit of the lane that is gone, where all up to `floor` are.
+    pub(crate) fn gone(&self, floor: Seq) -> Seq {
+        self.end.map_or(floor, |end| end.min(floor))
     }
 
     /// Everything before this was looked at; it carries nothing for the link beyond what is in flight.
@@ -93,9 +102,18 @@ impl Link {
         &mut self.lanes[class as usize]
     }
 
-    /// The lowest commit that any lane of these classes still has to deliver.
+    /// The lowest commit that any lane still has to deliver.
     pub(crate) fn lowest(&self) -> Option<Seq> {
-        self.lanes.iter().flatten().map(|lane| lane.next).min()
+        let carried = self.lanes.iter().zip(self.omits).filter(|(_, omitted)| !omitted);
+        carried.flat_map(|(lanes, _)| lanes).map(|lane| lane.next).min()
+    }
+
+    /// Whatever the log holds up to `head` of classes that it does not carry is passed.
+    pub(crate) fn omit(&mut self, head: Seq) {
+        for (lanes, _) in self.lanes.iter_mut().zip(self.omits).filter(|(_, omitted)| *omitted) {
+            let number = lanes.back().map_or(0, |live| live.number);
+            *lanes = VecDeque::from([Lane::new(number, head.next(), None)]);
+        }
     }
 
     /// A connection begins at `head`: what is not settled becomes a backlog, and a new live lane begins behind it.
@@ -114,6 +132,21 @@ impl Link {
                 merge(lanes);
             }
         }
+    }
+
+    /// What waits in this class becomes a backlog that ends at `head`; what is in flight goes on.
+    pub(crate) fn shelve(&mut self, class: Class, head: Seq) {
+        let lanes = self.class(class);
+        let Some(live) = lanes.back_mut().filter(|live| live.next <= head) else { return };
+        live.end = Some(head);
+        let number = live.number.wrapping_add(1);
+        lanes.push_back(Lane::new(number, head.next(), None));
+        if lanes.len() > BACKLOGS + 1 {
+            lanes.iter_mut().for_each(Lane::rewind);
+            merge(lanes);
+        }
+        self.generation += 1;
+        self.dirty = true;
     }
 
     /// The connection is gone: what was not settled will be handed out again.
@@ -182,6 +215,24 @@ fn merge(lanes: &mut VecDeque<Lane>) {
     }
 }
 
+/// Puts what these links keep, where they do.
+pub(crate) fn put_notes<'a>(out: &mut Vec<u8>, links: impl Iterator<Item = (&'a Name, &'a Link)>) {
+    let noted: Vec<_> = links.filter(|(_, link)| !link.note.is_empty()).collect();
+    if noted.is_empty() {
+        return;
+    }
+    out.put_len(noted.len());
+    for (name, link) in noted {
+        out.put_text(name.as_str());
+        out.put_bytes(&link.note);
+    }
+}
+
+/// Takes what links keep; there may be nothing.
+pub(crate) fn take_notes(take: &mut Take<'_>) -> Vec<(Name, Vec<u8>)> {
+    take.list(|t| Some((t.parsed()?, t.bytes()?.to_vec()))).unwrap_or_default()
+}
+
 /// Puts the lanes of these links.
 pub(crate) fn put<'a>(out: &mut Vec<u8>, links: impl Iterator<Item = (&'a Name, &'a Link)>) {
     let links: Vec<_> = links.collect();
@@ -220,11 +271,25 @@ pub(crate) fn take(take: &mut Take<'_>) -> Option<Vec<(Name, Link)>> {
 impl Links {
     /// What a record of positions says.
     pub(crate) fn apply(&mut self, payload: &[u8]) {
-        for (name, link) in take(&mut Take(payload)).unwrap_or_default() {
+        let mut rest = Take(payload);
+        for (name, mut link) in take(&mut rest).unwrap_or_default() {
+            if let Some(known) = self.links.get_mut(&name) {
+                link.note = std::mem::take(&mut known.note);
+            }
             if link.lanes.iter().all(|lanes| lanes.back().is_some_and(|l| l.end.is_none())) {
                 self.links.insert(name, link);
             } else {
                 self.links.remove(&name);
+            }
+        }
+        self.note(take_notes(&mut rest));
+    }
+
+    /// What links keep.
+    pub(crate) fn note(&mut self, notes: Vec<(Name, Vec<u8>)>) {
+        for (name, note) in notes {
+            if let Some(link) = self.links.get_mut(&name) {
+                link.note = note;
             }
         }
     }
@@ -310,9 +375,15 @@ mod tests {
             }
             let (name, mut out) = ("a".parse().unwrap(), Vec::new());
             put(&mut out, [(&name, &link)].into_iter());
+            let older = out.clone();
+            link.note = vec![7, 7];
+            put_notes(&mut out, [(&name, &link)].into_iter());
             let mut links = Links::default();
             links.apply(&out);
             prop_assert_eq!(&links.links[&name].lanes, &link.lanes);
+            prop_assert_eq!(&links.links[&name].note, &link.note);
+            links.apply(&older);
+            prop_assert_eq!(&links.links[&name].note, &link.note, "a record without a note takes none away");
         }
     }
 }

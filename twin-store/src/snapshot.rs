@@ -1,9 +1,10 @@
 //! Snapshots: the state as of one commit, so that a start need not read the whole log.
 //!
 //! ```text
-//! magic 8 · version u16 · flags u16 (1 = clean: the writer ended here) · seq u64 · body · crc u32 of all before
+//! magic 8 · version u16 · flags u16 (1 = clean: the writer ended here) · seq u64 · body
+//! [stretches of destroyed commits] · [sections: tag u8, bytes] · crc u32 of all before
 //! ```
-//! The body may grow at its end. Where commits are known to be destroyed, their stretches stand there.
+//! The body may grow at its end. The stretches stand there where any are known or sections follow.
 //! Two are kept. One that does not check is as if it were not there.
 
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ use crate::record::{description, event};
 const MAGIC: &[u8; 8] = b"TWINSNAP";
 pub(crate) const VERSION: u16 = 1;
 const CLEAN: u16 = 1;
+/// The section with what links keep. A section is a tag and its bytes; unknown ones are skipped.
+const NOTES: u8 = 1;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);
 
@@ -65,13 +68,19 @@ pub(crate) fn encode(
     put_parts(&mut out, &state.parts());
     links::put(&mut out, links.links.iter());
     floors.iter().for_each(|floor| out.put_u64(floor.0));
-    if !damage.is_empty() {
+    let mut notes = Vec::new();
+    links::put_notes(&mut notes, links.links.iter());
+    if !damage.is_empty() || !notes.is_empty() {
         let all: Vec<_> = damage.iter().collect();
         out.put_len(all.len());
         for (first, last) in all {
             out.put_u64(first.0);
             out.put_u64(last.0);
         }
+    }
+    if !notes.is_empty() {
+        out.put_u8(NOTES);
+        out.put_bytes(&notes);
     }
     out.put_u32(crc32fast::hash(&out));
     out
@@ -89,13 +98,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     let clean = take.u16()? & CLEAN != 0;
     let seq = Seq(take.u64()?);
     let state = State::from_parts(take_parts(&mut take)?);
-    let links = Links { links: links::take(&mut take)?.into_iter().collect() };
+    let mut links = Links { links: links::take(&mut take)?.into_iter().collect() };
     let floors = [Seq(take.u64()?), Seq(take.u64()?), Seq(take.u64()?)];
     let damage = if take.0.is_empty() {
         Ranges::default()
     } else {
         take.list(|t| Some((Seq(t.u64()?), Seq(t.u64()?))))?.into_iter().collect()
     };
+    while let Some((tag, section)) = take.u8().zip(take.bytes()) {
+        if tag == NOTES {
+            links.note(links::take_notes(&mut Take(section)));
+        }
+    }
     Some(Snapshot { seq, clean, state, links, floors, damage })
 }
 

@@ -193,7 +193,8 @@ impl Store {
         let family = |f: Family| (f, inner.catalog.bytes(f), inner.catalog.family(f).len());
         let mut lanes = Vec::new();
         for (name, link) in &inner.links.links {
-            for (class, of) in Class::ALL.into_iter().zip(&link.lanes) {
+            let classes = Class::ALL.into_iter().zip(&link.lanes).zip(link.omits);
+            for ((class, of), _) in classes.filter(|(_, omitted)| !omitted) {
                 for lane in of {
                     let end = lane.end.unwrap_or(inner.head);
                     lanes.push(LaneStatistics {

@@ -22,7 +22,8 @@ pub use plan::{
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{
-    Alarm, Device, Lane, Line, Link, Pending, Status, Store, Unit, UnitState, Version, Writes,
+    Alarm, Device, Lane, Line, Link, Pending, Status, Store, Traffic, Unit, UnitState, Version,
+    Writes,
 };
 
 /// The version of this encoding. A daemon answers a request of another version with [`Code::Version`].

@@ -50,6 +50,9 @@ pub struct Alarm {
     pub help: Option<String>,
     /// Milliseconds since it began.
     pub for_ms: u64,
+    /// What is wrong is not in this gateway: it goes on and keeps everything, and `/health` stays 200.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
 }
 
 /// A supervised part of the daemon.
@@ -111,17 +114,55 @@ pub struct Link {
     /// Milliseconds since it was connected, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_ms: Option<u64>,
+    /// Milliseconds without a connection, where that is longer than the link may be without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue_ms: Option<u64>,
     /// Milliseconds until the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// What waits for its time of day or for the next month, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
     /// Whether it may command, in the words of the configuration.
     pub commands: String,
+    /// What went over it.
+    #[serde(default)]
+    pub traffic: Traffic,
     /// What waits for it at most, by class; each class passes every commit, so the largest stands for all.
     pub pending: Vec<Pending>,
     /// Its lanes.
     pub lanes: Vec<Lane>,
     /// Names and values of what it counts.
     pub counts: Vec<(String, u64)>,
+}
+
+/// What went over a link: bytes of MQTT in both directions, and values sent. Days and months are those of the link's zone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Bytes since the link was first configured.
+    pub bytes: u64,
+    /// Values since then.
+    pub values: u64,
+    /// Bytes today.
+    pub day_bytes: u64,
+    /// Values today.
+    pub day_values: u64,
+    /// Bytes in this month.
+    pub month_bytes: u64,
+    /// How many there may be in a month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
+}
+
+impl Traffic {
+    /// Bytes per value today, or ever where none was sent today; `None` where none was ever sent.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a quotient for people")]
+    pub fn per_value(&self) -> Option<f64> {
+        let of = [(self.day_bytes, self.day_values), (self.bytes, self.values)];
+        let (bytes, values) = of.into_iter().find(|(_, values)| *values > 0)?;
+        Some(bytes as f64 / values as f64)
+    }
 }
 
 /// What waits for a link in one class.

@@ -2,9 +2,9 @@
 #![cfg(test)]
 
 use control::{
-    Action, Answer, Applies, Ask, Code, Command, DeviceAction, Failure, Outcome, Plan,
+    Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Failure, Link, Outcome, Plan,
     PlannedDevice, PlannedLine, PlannedLink, PlannedSetting, Point, Reloaded, Reply, Request,
-    Section, Twin, Update, Verdict, Why, Writes,
+    Section, Traffic, Twin, Update, Verdict, Why, Writes,
 };
 use serde_json::json;
 
@@ -44,6 +44,43 @@ fn requests() {
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
     ask(Request::Plan, r#"{"v":1,"do":"plan"}"#);
     ask(Request::Reload { window_ms: 5000 }, r#"{"v":1,"do":"reload","window_ms":5000}"#);
+}
+
+#[test]
+fn a_link_with_what_went_over_it() {
+    let link = Link {
+        name: "cloud".into(),
+        dialect: "twins".into(),
+        target: "b:1883".into(),
+        state: "connected".into(),
+        detail: None,
+        for_ms: Some(5),
+        overdue_ms: None,
+        retry_in_ms: None,
+        waits: Some("sample waits until Wed 22:00 UTC".into()),
+        commands: "off".into(),
+        traffic: Traffic {
+            bytes: 900,
+            values: 30,
+            day_bytes: 50,
+            day_values: 4,
+            month_bytes: 300,
+            budget: Some(1000),
+        },
+        pending: Vec::new(),
+        lanes: Vec::new(),
+        counts: vec![("acknowledged".into(), 7)],
+    };
+    assert_eq!(link.traffic.per_value(), Some(12.5));
+    assert_eq!(Traffic { day_values: 0, ..link.traffic.clone() }.per_value(), Some(30.0));
+    assert_eq!(Traffic::default().per_value(), None);
+    reply(
+        Answer::Links { links: vec![link] },
+        r#"{"v":1,"is":"links","links":[{"name":"cloud","dialect":"twins","target":"b:1883","state":"connected","for_ms":5,"waits":"sample waits until Wed 22:00 UTC","commands":"off","traffic":{"bytes":900,"values":30,"day_bytes":50,"day_values":4,"month_bytes":300,"budget":1000},"pending":[],"lanes":[],"counts":[["acknowledged",7]]}]}"#,
+    );
+    let alarm = Alarm { what: "w".into(), help: None, for_ms: 1, outside: true };
+    let line = r#"{"what":"w","for_ms":1,"outside":true}"#;
+    assert_eq!(serde_json::to_string(&alarm).unwrap(), line);
 }
 
 #[test]

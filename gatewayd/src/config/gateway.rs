@@ -9,6 +9,7 @@ use twin::Name;
 
 use super::file::{GatewayFile, ProtocolWord};
 use super::lines::{Named, NamedLine};
+use super::links;
 use super::plan::{ControlPlan, LinePlan, LogPlan, Plan, Said, StorePlan};
 
 /// gatewayd.toml without mistakes.
@@ -16,7 +17,7 @@ use super::plan::{ControlPlan, LinePlan, LogPlan, Plan, Said, StorePlan};
 pub(super) struct Gateway {
     name: Name,
     store: StorePlan,
-    links: Vec<LinkSpec>,
+    pub links: Vec<LinkSpec>,
     health: Option<std::net::SocketAddr>,
     log: LogPlan,
     control: ControlPlan,
@@ -48,7 +49,7 @@ pub(super) fn read(
     let mut found = Vec::new();
     let name = name(&file, source, &mut found);
     let lines = lines(&file, source, &mut found);
-    let links = links(&file, running.or(name.as_ref()), source, &mut found);
+    let links = links::read(&file, running.or(name.as_ref()), source, &mut found);
     let health = file.health.listen.as_deref().and_then(|text| {
         let address = text.parse().ok();
         if address.is_none() {
@@ -76,27 +77,6 @@ fn name(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> Opt
     let path = KeyPath::of("gateway").key("name");
     let name = file.gateway.name.parse::<Name>();
     name.map_err(|error| found.push(source.error(&path, error.to_string()))).ok()
-}
-
-/// The links; a gateway whose name is wrong lends them another, so that their own mistakes are found.
-fn links(
-    file: &GatewayFile,
-    gateway: Option<&Name>,
-    source: &Source,
-    found: &mut Vec<Diagnostic>,
-) -> Vec<LinkSpec> {
-    let mut links = Vec::new();
-    for (name, section) in &file.link {
-        let path = KeyPath::of("link").key(name);
-        match name.parse::<Name>() {
-            Ok(name) => match section.spec(&name, gateway.unwrap_or(&name), source, &path) {
-                Ok(spec) => links.push(spec),
-                Err(mut errors) => found.append(&mut errors),
-            },
-            Err(error) => found.push(source.error(&path, format!("the name of the link: {error}"))),
-        }
-    }
-    links
 }
 
 fn store(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> StorePlan {

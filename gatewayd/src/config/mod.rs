@@ -16,6 +16,9 @@ mod fragment_tests;
 mod gateway;
 pub mod kept;
 mod lines;
+#[cfg(test)]
+mod link_tests;
+mod links;
 pub mod plan;
 #[cfg(test)]
 mod profile_tests;
@@ -170,12 +173,17 @@ pub fn load(config: &Path) -> Loaded {
 pub fn load_from(places: &Places) -> Loaded {
     let files = Set::read(places);
     let mut diagnostics = Vec::new();
-    let gateway = whole(places, &files, &mut diagnostics)
-        .and_then(|source| gateway::read(&source, places.running.as_ref(), &mut diagnostics));
+    let source = whole(places, &files, &mut diagnostics);
+    let gateway = source
+        .as_ref()
+        .and_then(|source| gateway::read(source, places.running.as_ref(), &mut diagnostics));
     let known = gateway.as_ref().map(|gateway| &gateway.lines);
     let (drafts, mut disabled) = devices::read(places, &files, known, &mut diagnostics);
     let lines = known.cloned().unwrap_or_default();
     let modbus = lines::assemble(&lines, drafts, &mut diagnostics, &mut disabled);
+    if let (Some(source), Some(gateway)) = (&source, &gateway) {
+        links::unmatched(&gateway.links, &modbus, &disabled, source, &mut diagnostics);
+    }
     let plan = gateway.map(|gateway| gateway.plan(modbus));
     // A profile's mistakes are found by each device that uses it, and said once.
     let mut said = HashSet::new();

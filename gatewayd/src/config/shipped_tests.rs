@@ -87,7 +87,10 @@ fn the_defaults_are_what_the_reference_says() {
     assert_eq!(on.control.socket, off.control.socket);
     assert_eq!(on.log.level, off.log.level);
     let text = "[gateway]\nname = \"gateway-1\"\n[link.cloud]\nurl = \"mqtts://broker.example\"\n\
-                user = \"gateway-1\"\npassword = \"cred:cloud-password\"\nbacklog_rate = 1000\n";
+                user = \"gateway-1\"\npassword = \"cred:cloud-password\"\nbacklog_rate = 1000\n\
+                zone = \"Europe/Berlin\"\nbatch = { compress = \"gzip\" }\n\
+                budget = { month = \"500MB\" }\n[[link.cloud.schedule]]\n\
+                classes = [\"record\", \"sample\"]\nfrom = \"22:00\"\nto = \"06:00\"\n";
     let bare = Folder::new(&[("gatewayd.toml", text)]).load().plan.unwrap();
     let shown = dialects::LinkSpec { tls: bare.links[0].tls.clone(), ..on.links[0].clone() };
     assert_eq!(shown, bare.links[0], "[link] shows other defaults than hold");

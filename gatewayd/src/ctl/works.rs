@@ -57,8 +57,9 @@ pub fn links(screen: &mut Screen, links: &[Link]) -> io::Result<()> {
         return screen
             .line("There are no links. A link is a section [link.NAME] in gatewayd.toml.");
     }
-    let head = &["LINK", "DIALECT", "TARGET", "STATE", "FOR", "WAITING", "COMMANDS"];
-    let mut table = Table::new(head, &[4, 5]);
+    let head =
+        &["LINK", "DIALECT", "TARGET", "STATE", "FOR", "WAITING", "TODAY", "B/VALUE", "COMMANDS"];
+    let mut table = Table::new(head, &[4, 5, 6, 7]);
     for link in links {
         // Each class counts every commit that it has still to pass: the largest stands for all.
         let waiting = link.pending.iter().map(|pending| pending.commits).max().unwrap_or(0);
@@ -69,10 +70,22 @@ pub fn links(screen: &mut Screen, links: &[Link]) -> io::Result<()> {
             Cell::painted(&link.state, Paint::of(&link.state)),
             link.for_ms.map(time).unwrap_or_default().into(),
             waiting.to_string().into(),
+            bytes(link.traffic.day_bytes).into(),
+            link.traffic.per_value().map(|n| format!("{n:.1}")).unwrap_or_default().into(),
             link.commands.clone().into(),
         ]);
     }
     table.show(screen)?;
+    for link in links {
+        let traffic = &link.traffic;
+        if let Some(budget) = traffic.budget {
+            let (used, of) = (bytes(traffic.month_bytes), bytes(budget));
+            screen.line(&format!("{}: {used} of {of} used this month", link.name))?;
+        }
+        if let Some(waits) = &link.waits {
+            screen.line(&screen.paint(&format!("{}: {waits}", link.name), Paint::Warn))?;
+        }
+    }
     for link in links.iter().filter(|link| link.detail.is_some()) {
         let words = retrying(link.detail.as_deref(), link.retry_in_ms);
         screen.line(&format!("{}: {words}", link.name))?;
@@ -131,6 +144,16 @@ fn switch(writes: &Writes) -> String {
         (true, _) => "on".into(),
         (false, Some(by)) => format!("off, switched off by {by}; gatewayctl writes on"),
         (false, None) => "off; gatewayctl writes on".into(),
+    }
+}
+
+/// Bytes for people: in the decimal units in which providers count.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn bytes(n: u64) -> String {
+    let units = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    match units.into_iter().find(|(_, unit)| n as f64 >= *unit) {
+        Some((name, unit)) => format!("{:.1} {name}", n as f64 / unit),
+        None => format!("{n} B"),
     }
 }
 

@@ -64,6 +64,7 @@ impl Alarms {
             what: alarm.what.clone(),
             help: alarm.help.clone(),
             for_ms: u64::try_from((now - alarm.since) / 1_000).unwrap_or(0),
+            outside: false,
         };
         standing.values().map(show).collect()
     }

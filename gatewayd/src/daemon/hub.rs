@@ -94,19 +94,31 @@ impl Hub {
                 what: trouble.what,
                 help: Some(trouble.help.into()),
                 for_ms: age(trouble.since.0),
+                outside: false,
             });
         }
         let alarm = |what: &str, help: &str| control::Alarm {
             what: what.into(),
             help: Some(help.into()),
             for_ms: 0,
+            outside: false,
         };
         for link in self.links.show(&self.store, &self.clock) {
-            // One that only waits for its broker is no alarm; one that is refused something is.
+            // One that waits for its broker for a while is no alarm; one that is refused something is.
             let refused = matches!(&*link.state, "held" | "connected");
-            if let Some(detail) = link.detail.filter(|_| refused) {
+            let detail = link.detail.unwrap_or_default();
+            if refused && !detail.is_empty() {
                 let what = format!("link {}: {detail}", link.name);
                 all.push(alarm(&what, "gatewayctl links"));
+            }
+            if let Some(for_ms) = link.overdue_ms {
+                let what =
+                    format!("link {} has no connection to {}: {detail}", link.name, link.target);
+                all.push(control::Alarm {
+                    for_ms,
+                    outside: true,
+                    ..alarm(&what, "gatewayctl links")
+                });
             }
         }
         for unit in self.supervisor.units() {

@@ -7,7 +7,7 @@ use base::Clock;
 use control::{Lane, Link, Pending};
 use dialects::{LinkSpec, LinkStatus, Phase, Surroundings, Twins};
 use tokio::sync::watch;
-use twin::Name;
+use twin::{Boottime, Name};
 use twin_store::{Class, Store};
 
 use super::supervisor::{Life, Policy, Supervisor, Unit};
@@ -48,6 +48,7 @@ fn make(links: &Links, around: &Surroundings, spec: &LinkSpec) -> dialects::Link
     let gateway = around.store.gateway().as_str();
     let listens = spec.commands.is_some();
     let dialect = Twins::new(gateway, &spec.prefix, spec.name.as_str(), listens);
+    let dialect = dialect.of_points(&spec.points);
     let (link, status) = dialects::Link::new(spec.clone(), Box::new(dialect), around.clone());
     if let Some(known) = links.lock().get_mut(&spec.name) {
         known.status = Some(status);
@@ -98,8 +99,11 @@ fn show(name: &Name, known: &Known, store: &twin_store::Statistics, now: i64) ->
         state: "starting".into(),
         detail: None,
         for_ms: None,
+        overdue_ms: None,
         retry_in_ms: None,
+        waits: None,
         commands: known.commands.clone(),
+        traffic: control::Traffic::default(),
         pending: Class::ALL.map(pending).into(),
         lanes: lanes.clone().map(lane).collect(),
         counts: Vec::new(),
@@ -114,6 +118,7 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
     let millis = |micros: i64| u64::try_from(micros / 1_000).unwrap_or(0);
     link.target.clone_from(&status.broker);
     link.state = status.phase.word().into();
+    link.overdue_ms = status.overdue(Boottime(now)).map(millis);
     match status.phase {
         Phase::Connected { since } => link.for_ms = Some(millis(now - since.0)),
         Phase::Waiting { until } => link.retry_in_ms = Some(millis(until.0 - now)),
@@ -122,6 +127,15 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
     if !matches!(status.phase, Phase::Connected { .. }) {
         link.detail = status.last_error.as_ref().map(|error| error.words.clone());
     }
+    link.waits.clone_from(&status.waits);
+    link.traffic = control::Traffic {
+        bytes: status.bytes,
+        values: status.values,
+        day_bytes: status.day_bytes,
+        day_values: status.day_values,
+        month_bytes: status.month_bytes,
+        budget: status.budget,
+    };
     if let Some(alarm) = &status.alarm {
         if status.held {
             link.state = "held".into();
@@ -135,6 +149,8 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
         ("passed_over", status.passed_over),
         ("in_flight", u64::try_from(status.in_flight).unwrap_or(u64::MAX)),
         ("commands", status.commands),
+        ("bytes", status.bytes),
+        ("values", status.values),
     ];
     link.counts = counts.into_iter().map(|(name, n)| (name.into(), n)).collect();
 }

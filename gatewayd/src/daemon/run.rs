@@ -158,6 +158,7 @@ impl Daemon {
             submissions: submissions.clone(),
             clock: clock.clone(),
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+            blocking: blocking.clone(),
         };
         let mut parts = Parts::new(
             &plan,

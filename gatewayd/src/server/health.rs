@@ -71,13 +71,37 @@ fn answer(hub: &Hub, path: &str) -> Option<Answer> {
     }
 }
 
-/// 200 when all is well, 503 while an alarm stands: the same alarms as `gatewayctl status` shows.
 fn health(hub: &Hub) -> Answer {
-    let alarms = hub.standing();
-    let body = serde_json::json!({ "healthy": alarms.is_empty(), "alarms": alarms });
+    judge(&hub.standing())
+}
+
+/// 503 while an alarm stands that is this gateway's own: the same alarms as `gatewayctl status` shows. A broker that stays
+/// away is told as well, as `degraded`, but with 200: whoever restarts or replaces what is not healthy would help nobody.
+fn judge(alarms: &[control::Alarm]) -> Answer {
+    let healthy = alarms.iter().all(|alarm| alarm.outside);
+    let degraded = !alarms.is_empty();
+    let body = serde_json::json!({ "healthy": healthy, "degraded": degraded, "alarms": alarms });
     Answer {
-        status: if alarms.is_empty() { 200 } else { 503 },
+        status: if healthy { 200 } else { 503 },
         content_type: "application/json",
         body: body.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_outside_is_told_and_does_not_make_the_gateway_ill() {
+        let alarm = |outside| control::Alarm { what: "w".into(), help: None, for_ms: 1, outside };
+        let of = |alarms: &[control::Alarm]| {
+            let answer = judge(alarms);
+            let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            (answer.status, json["healthy"] == true, json["degraded"] == true)
+        };
+        assert_eq!(of(&[]), (200, true, false));
+        assert_eq!(of(&[alarm(true)]), (200, true, true));
+        assert_eq!(of(&[alarm(true), alarm(false)]), (503, false, true));
     }
 }

@@ -101,6 +101,20 @@ impl Snapshot {
             .map(|l| (vec![("link", l.name.as_str())], i64::from(l.state == "connected")))
             .collect();
         out.gauge("link_connected", "Whether the link is connected and not held", &up)?;
+        let overdue: Vec<_> = links
+            .clone()
+            .map(|l| (vec![("link", l.name.as_str())], whole(l.overdue_ms.unwrap_or(0) / 1_000)))
+            .collect();
+        out.gauge(
+            "link_overdue_seconds",
+            "Time without a connection, where that is longer than the link may be without one",
+            &overdue,
+        )?;
+        let month: Vec<_> = links
+            .clone()
+            .map(|l| (vec![("link", l.name.as_str())], whole(l.traffic.month_bytes)))
+            .collect();
+        out.gauge("link_month_bytes", "Bytes of MQTT in this month, both ways", &month)?;
         let pending = links.clone().flat_map(|link| {
             let of = |p| (labels(&link.name, p), whole(p.commits));
             link.pending.iter().map(of)

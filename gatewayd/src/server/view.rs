@@ -199,6 +199,10 @@ fn gateway(update: &mut Update, event: &GatewayEvent) {
         GatewayEvent::Forgotten { before } => {
             ("forgotten", format!("how times before {} resolve", before.0))
         }
+        GatewayEvent::PassedOver { link, first, last, count, why } => {
+            let these = format!("{count} of the commits {} to {}", first.0, last.0);
+            ("passed over", format!("the link {link} went on without {these}: {why}"))
+        }
     };
     (update.what, update.detail) = (what.into(), Some(detail));
 }

@@ -7,6 +7,9 @@ use twin::Name;
 use twin_store::Class;
 
 use crate::spec::{LinkSpec, Pattern};
+pub use limits::{BatchSection, BudgetSection, Compress, DayWord, ScheduleSection};
+
+mod limits;
 
 /// One upstream connection: where the broker is, who we are there, and what goes through.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -46,6 +49,10 @@ pub struct LinkSection {
     /// Which twins go through, as patterns with `*`.
     #[serde(default = "everything")]
     pub twins: Vec<String>,
+    /// Which points go through, as patterns `twin/feature/name`: of others neither readings nor events nor state are
+    /// sent.
+    #[serde(default = "everything")]
+    pub points: Vec<String>,
     /// Which classes of messages go through.
     #[serde(default = "classes")]
     pub classes: Vec<ClassWord>,
@@ -55,6 +62,22 @@ pub struct LinkSection {
     /// How many messages per second of backlog may go out; without it as many as the broker takes.
     #[schemars(range(min = 1))]
     pub backlog_rate: Option<u32>,
+    /// How many new commands per second are taken; what comes beyond is refused at once and not recorded.
+    #[serde(default = "command_rate")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub command_rate: u32,
+    /// How long the link may be without a connection before that is an alarm; `"0"`: it never is.
+    #[serde(default = "alarm_after")]
+    pub alarm_after: Duration,
+    /// Several readings in one message; without it each change is a message of its own.
+    pub batch: Option<BatchSection>,
+    /// The time zone of schedules, and of the days and months for which bytes are counted. Default: UTC.
+    pub zone: Option<String>,
+    /// Times of day in which classes may go.
+    #[serde(default)]
+    pub schedule: Vec<ScheduleSection>,
+    /// How many bytes may go in a month.
+    pub budget: Option<BudgetSection>,
     /// Certificates, for `mqtts`.
     pub tls: Option<TlsSection>,
 }
@@ -186,6 +209,7 @@ impl LinkSection {
             let message = "a link with commands needs the class `record`".into();
             error("classes", message, "without it the outcomes of commands do not go through");
         }
+        let limits = limits::judge(self, source, at, &mut wrong);
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -223,6 +247,13 @@ impl LinkSection {
             classes: self.classes.iter().map(|class| class.class()).collect(),
             strict: self.order == Order::Strict,
             backlog_rate: self.backlog_rate,
+            points: self.points.iter().map(|p| Pattern::new(p)).collect(),
+            batch: limits.batch,
+            zone: limits.zone,
+            schedule: limits.schedule,
+            budget: limits.budget,
+            command_rate: self.command_rate,
+            alarm_after: self.alarm_after.std(),
         })
     }
 }
@@ -294,6 +325,14 @@ fn window() -> u16 {
 
 fn state_interval() -> Duration {
     Duration::seconds(1)
+}
+
+fn command_rate() -> u32 {
+    20
+}
+
+fn alarm_after() -> Duration {
+    Duration::seconds(300)
 }
 
 fn everything() -> Vec<String> {

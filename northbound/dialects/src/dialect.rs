@@ -11,7 +11,7 @@ use twin_store::Frame;
 /// into commands. Every commit becomes at most one message, so that the broker's acknowledgement of a message settles
 /// its commit. Retained documents are written from the state at the moment they are sent and may be skipped or
 /// repeated at any time.
-pub trait Dialect: Send {
+pub trait Dialect: Send + Sync {
     /// What the broker publishes when the gateway vanishes, and the gateway when it leaves.
     fn offline(&self) -> Option<Message>;
 
@@ -24,7 +24,8 @@ pub trait Dialect: Send {
     /// Hot path: the topic for readings of this twin; `false` where the dialect has none.
     fn stream(&mut self, twin: &Twin, topic: &mut String) -> bool;
 
-    /// Hot path: appends the message for a commit with readings. Called right after [`Dialect::stream`].
+    /// Hot path: appends the message for a commit with readings; says how many values it has. Called right after
+    /// [`Dialect::stream`], or between the parts of [`Dialect::envelope`].
     fn readings(
         &mut self,
         state: &State,
@@ -32,7 +33,10 @@ pub trait Dialect: Send {
         frame: &Frame,
         historical: bool,
         out: &mut Vec<u8>,
-    );
+    ) -> usize;
+
+    /// How several messages of [`Dialect::readings`] become one; `None` where the platform knows no such thing.
+    fn envelope(&self) -> Option<Envelope>;
 
     /// The message for any other commit; `None` where it carries nothing for the platform.
     fn record(&mut self, state: &State, commit: &Commit, historical: bool) -> Option<Message>;
@@ -47,8 +51,15 @@ pub trait Dialect: Send {
         out: &mut Vec<u8>,
     ) -> bool;
 
-    /// Retained topics to clear because this twin was purged; it had these features.
-    fn purged(&mut self, handle: Handle, twin: &TwinId, features: &[Name]) -> Vec<String>;
+    /// Retained topics to clear because this twin was purged; it had these features. Another twin of its name may be
+    /// there by now: its documents stay.
+    fn purged(
+        &mut self,
+        state: &State,
+        handle: Handle,
+        twin: &TwinId,
+        features: &[Name],
+    ) -> Vec<String>;
 
     /// What a message from the platform asks for; `None` where it is not for us.
     fn incoming(&mut self, state: &State, now: Moment, message: &Incoming<'_>) -> Option<Asked>;
@@ -69,6 +80,23 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
+}
+
+/// What stands around several readings in one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Where.
+    pub topic: String,
+    /// Where, when it is compressed as gzip.
+    pub gzip_topic: String,
+    /// Before the first.
+    pub begin: &'static str,
+    /// Before each further one.
+    pub between: &'static str,
+    /// After the last.
+    pub end: &'static str,
+    /// The media type of the whole.
+    pub content_type: &'static str,
 }
 
 /// A retained document of a twin.
@@ -120,8 +148,8 @@ pub struct Answer<'a> {
 /// The content of an [`Answer`].
 #[derive(Debug, Clone, Copy)]
 pub enum Said<'a> {
-    /// It was asked before; this is where it stands.
-    Known(&'a LedgerEntry),
+    /// It was asked before; this is where it stands, and whether something else is asked now.
+    Known(&'a LedgerEntry, bool),
     /// It was refused and could not be recorded.
     Refused(Reason, &'a str),
 }

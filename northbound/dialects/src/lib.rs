@@ -31,7 +31,8 @@ mod spec;
 mod twins;
 pub mod value;
 
-pub use dialect::{Answer, Asked, Dialect, Document, Incoming, Message, Said};
+pub use dialect::{Answer, Asked, Dialect, Document, Envelope, Incoming, Message, Said};
+pub use jiff::tz::TimeZone;
 pub use link::{LastError, Link, LinkStatus, Phase, Surroundings};
-pub use spec::{LinkSpec, Pattern, SpecError};
+pub use spec::{Batch, Budget, LinkSpec, Pattern, SpecError, Window};
 pub use twins::{Twins, fuzz_command};

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use settings::Secret;
 use twin::Name;
 use twin_store::Class;
@@ -49,6 +51,53 @@ pub struct LinkSpec {
     pub strict: bool,
     /// Messages per second of backlog; `None`: as many as the broker takes.
     pub backlog_rate: Option<u32>,
+    /// Which points go through, as `twin/feature/name`.
+    pub points: Vec<Pattern>,
+    /// Several readings in one message.
+    pub batch: Option<Batch>,
+    /// The zone of schedules, days and months.
+    pub zone: TimeZone,
+    /// When classes may go; those that are in none may go at any time.
+    pub schedule: Vec<Window>,
+    /// How much may go in a month.
+    pub budget: Option<Budget>,
+    /// New commands per second that are taken.
+    pub command_rate: u32,
+    /// How long it may be without a connection before that is an alarm; zero is for ever.
+    pub alarm_after: Duration,
+}
+
+/// When several readings become one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// So many changes are enough.
+    pub changes: usize,
+    /// None waits longer than this for others.
+    pub delay: Duration,
+    /// Compressed as gzip.
+    pub gzip: bool,
+}
+
+/// A time of day in which classes may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Which, in the order of [`Class::ALL`].
+    pub classes: [bool; 3],
+    /// The days on which it begins, from Monday on.
+    pub days: [bool; 7],
+    /// When it begins.
+    pub from: Time,
+    /// When it ends; on the next day where that is not after `from`.
+    pub to: Time,
+}
+
+/// How much may go in a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes.
+    pub month: u64,
+    /// What goes on when it is used up, in the order of [`Class::ALL`].
+    pub exempt: [bool; 3],
 }
 
 /// Why a link cannot even try to connect.
@@ -60,6 +109,9 @@ pub enum SpecError {
     /// The certificates cannot be used.
     #[error("cannot use the certificates")]
     Tls(#[from] tls::TlsError),
+    /// Reading them failed in a way that is a defect of ours.
+    #[error("reading password and certificates panicked; please report it with the journal")]
+    Panic,
 }
 
 impl LinkSpec {

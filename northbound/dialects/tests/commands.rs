@@ -5,7 +5,7 @@
 mod harness;
 
 use base::CancellationToken;
-use dialects::Phase;
+use dialects::{LinkSpec, Phase};
 use harness::{Broker, Gateway, Heard, Subscriber, publish, spec, status};
 use serde_json::Value as Json;
 use twin::{CommandId, Origin, Outcome, Step, Value, What};
@@ -61,6 +61,48 @@ async fn outcome(heard: &Heard, is: impl Fn(&Json) -> bool) -> Json {
         .await
 }
 
+/// A flood of ever-new ids neither fills the log nor the memory of ids, and those beyond may be repeated.
+async fn flood(version: Version) {
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    gateway.shadow().await;
+    let broker = Broker::start().await;
+    let subscriber = Subscriber::start(&broker, &gateway.scope).await;
+    let spec = LinkSpec { command_rate: 1, ..spec(broker.port, version) };
+    let watch = gateway.link(spec, &stop);
+    status(&watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    let began = std::time::Instant::now();
+    for n in 0..40 {
+        let payload = format!(r#"{{"id":"f-{n}","property":"heating/none","value":1}}"#);
+        publish(&broker, TOPIC, &payload, false).await;
+    }
+    subscriber
+        .heard
+        .find("40 answers", |all| {
+            let answered = all.iter().filter(|m| m.topic.ends_with("/outcomes"));
+            (answered.count() == 40).then_some(())
+        })
+        .await;
+    let most = 10 + usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    let recorded = gateway.store.read(|state| state.ledger().iter().count());
+    assert!((10..=most).contains(&recorded), "{recorded} of at most {most}");
+    let refused = subscriber.heard.on("/outcomes");
+    let refused: Vec<&Json> = refused.iter().filter(|o| o["reason"] == "rate").collect();
+    assert_eq!(refused.len(), 40 - recorded);
+    assert!(refused.iter().all(|o| o["detail"].as_str().unwrap().contains("command_rate")));
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn flood_v311() {
+    flood(Version::V311).await;
+}
+
+#[tokio::test]
+async fn flood_v5() {
+    flood(Version::V5).await;
+}
+
 #[tokio::test]
 async fn v311() {
     commands(Version::V311).await;
@@ -102,7 +144,9 @@ async fn commands(version: Version) {
     let logged = scene.logged();
     scene.send(r#"{"id":"c-1","property":"heating/setpoint","value":29}"#).await;
     let repeat = scene.outcome(|o| o["repeat"] == true).await;
-    assert_eq!(repeat["stage"], "confirmed");
+    assert_eq!((&repeat["stage"], &repeat["differs"]), (&"confirmed".into(), &true.into()));
+    scene.send(r#"{"id":"c-1","property":"heating/setpoint","value":21.5}"#).await;
+    scene.outcome(|o| o["repeat"] == true && o.get("differs").is_none()).await;
     assert_eq!(scene.logged(), logged, "a repeat is no commit");
 
     // What is refused is refused for good, in the log, and says why.

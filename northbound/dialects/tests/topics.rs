@@ -171,6 +171,11 @@ async fn story() -> Vec<(&'static str, Message)> {
     story.show("event", seq);
     let historical = story.message(Seq(seq.0 - 3), true);
     story.examples.push(("stream-hist", historical));
+    let envelope = story.dialect.envelope().unwrap();
+    let parts: Vec<Vec<u8>> = [Seq(5), Seq(7)].map(|seq| story.message(seq, false).payload).into();
+    let inside = parts.join(envelope.between.as_bytes());
+    let payload = [envelope.begin.as_bytes(), &inside, envelope.end.as_bytes()].concat();
+    story.examples.push(("batch", Message { topic: envelope.topic, payload, retain: false }));
     pure(&mut story);
 
     let unset = CancellationToken::new();
@@ -198,6 +203,14 @@ fn pure(story: &mut Story) {
         };
         let (first, last, cause) = (Seq(21), Seq(34), GapCause::Crash);
         examples.push(("gap", gateway(GatewayEvent::Gap { first, last, cause })));
+        let passed = GatewayEvent::PassedOver {
+            link: "cloud".parse().unwrap(),
+            first: Seq(17),
+            last: Seq(35),
+            count: 2,
+            why: "the broker refuses it: packet too large (0x95)".into(),
+        };
+        examples.push(("gap-refused", gateway(passed)));
         examples.push(("clock", gateway(GatewayEvent::ClockSet { offset: sample::OFFSET })));
         let entry = EnvelopeEntry {
             index: 0,
@@ -219,8 +232,14 @@ fn pure(story: &mut Story) {
         examples.push(("stream-envelope", dialect.record(state, &commit, true).unwrap()));
         let by = Principal { kind: PrincipalKind::Link, name: "cloud".into() };
         let entry = state.ledger().find(&by, &"c-1".into()).unwrap();
-        let repeat = Answer { twin: &twin, key: Some("c-1"), said: Said::Known(entry) };
+        let repeat = Answer { twin: &twin, key: Some("c-1"), said: Said::Known(entry, false) };
         examples.push(("outcome-repeat", dialect.answer(state, &repeat).unwrap()));
+        let differs = Answer { said: Said::Known(entry, true), ..repeat };
+        examples.push(("outcome-differs", dialect.answer(state, &differs).unwrap()));
+        let words = "more than 20 commands per second came through this link (`command_rate`); repeat it later";
+        let said = Said::Refused(Reason::Rate, words);
+        let flood = Answer { twin: &twin, key: Some("c-99"), said };
+        examples.push(("outcome-rate", dialect.answer(state, &flood).unwrap()));
         let words = "give each command an `id` of its own, so that a repeat acts once";
         let said = Said::Refused(Reason::NoId, words);
         let no_id = Answer { twin: &twin, key: None, said };

@@ -68,6 +68,7 @@ impl Gateway {
             submissions: submissions.clone(),
             clock: clock.clone(),
             credentials: None,
+            blocking: scope.clone(),
         };
         let dialect = Twins::new("gateway", "gatewayd/gateway", "link", false);
         let (link, _) = Link::new(link(broker), Box::new(dialect), around);
@@ -164,5 +165,12 @@ fn link(port: u16) -> LinkSpec {
         classes: Class::ALL.to_vec(),
         strict: false,
         backlog_rate: None,
+        points: vec![Pattern::new("*")],
+        batch: None,
+        zone: dialects::TimeZone::UTC,
+        schedule: Vec::new(),
+        budget: None,
+        command_rate: 20,
+        alarm_after: Duration::ZERO,
     }
 }

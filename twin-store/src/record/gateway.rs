@@ -42,6 +42,14 @@ pub(crate) fn put(out: &mut impl Put, event: &GatewayEvent) -> Kind {
             out.put_u64(before.0);
             Kind::Forgotten
         }
+        GatewayEvent::PassedOver { link, first, last, count, why } => {
+            out.put_text(link.as_str());
+            out.put_u64(first.0);
+            out.put_u64(last.0);
+            out.put_u32(*count);
+            out.put_text(why);
+            Kind::PassedOver
+        }
     }
 }
 
@@ -64,6 +72,13 @@ pub(crate) fn take(kind: Kind, take: &mut Take<'_>) -> Option<GatewayEvent> {
                 3 => GapCause::Full,
                 _ => return None,
             },
+        },
+        Kind::PassedOver => GatewayEvent::PassedOver {
+            link: take.parsed()?,
+            first: Seq(take.u64()?),
+            last: Seq(take.u64()?),
+            count: take.u32()?,
+            why: take.text()?,
         },
         Kind::Writes => GatewayEvent::Writes { on: take.bool()?, by: take_principal(take)? },
         Kind::Revs => {

@@ -19,7 +19,8 @@ pub(crate) mod value;
 use std::sync::Arc;
 
 use twin::{
-    Body, Boottime, CommandId, Commit, Description, Handle, LifeCycle, Origin, Reason, TwinId, What,
+    Body, Boottime, CommandId, Commit, Description, Handle, LifeCycle, Name, Origin, Reason,
+    TwinId, What,
 };
 
 use self::common::{put_origin, take_origin};
@@ -113,6 +114,8 @@ fn put_what(
         }
         What::Purged => {
             out.put_text(id.as_str());
+            out.put_len(description.features.len());
+            description.features.iter().for_each(|feature| out.put_text(feature.as_str()));
             (Kind::Purged, Class::Record)
         }
     }
@@ -188,6 +191,20 @@ fn take_what<'a>(
         Kind::Purged => What::Purged,
         _ => return None,
     })
+}
+
+/// Which declared event an `Event` is an occurrence of.
+pub(crate) fn event_index(payload: &[u8]) -> Option<u16> {
+    let mut take = Take(payload);
+    take_origin(&mut take)?;
+    take.varint16()
+}
+
+/// The twin that a `Purged` ends, and its features where they were written.
+pub(crate) fn purged(payload: &[u8]) -> Option<(TwinId, Vec<Name>)> {
+    let mut take = Take(payload);
+    take_origin(&mut take)?;
+    Some((take.parsed()?, take.list(Take::parsed).unwrap_or_default()))
 }
 
 /// Puts a description once more, so that segments which need it can be read without the one that had it.

@@ -145,21 +145,54 @@ pub struct EntryView<'a> {
     pub offset: i64,
 }
 
+/// What stands before the values.
+struct Head<'a> {
+    flags: u8,
+    revision: u32,
+    group: u16,
+    source: TimeBase,
+    server: Option<TimeBase>,
+    command: Option<CommandId>,
+    origin: Origin,
+    indexes: Indexes<'a>,
+}
+
+fn head<'a>(take: &mut Take<'a>, at: Boottime) -> Option<Head<'a>> {
+    let flags = take.u8()?;
+    let has = |flag: u8| flags & flag != 0;
+    let (revision, group) = (take.varint32()?, take.varint16()?);
+    let source = take_time(take, at, has(DEVICE))?;
+    let server = if has(SERVER) { Some(take_time(take, at, has(SERVER_DEVICE))?) } else { None };
+    let command = if has(COMMAND) { Some(CommandId(take.varint()?)) } else { None };
+    let origin = if has(ORIGIN) { take_origin(take)? } else { Origin::Asset };
+    let indexes = Indexes::take(take)?;
+    Some(Head { flags, revision, group, source, server, command, origin, indexes })
+}
+
+/// Whether a change has a reading of one of these points. No value is looked at.
+pub(crate) fn touches(mut take: Take<'_>, at: Boottime, points: &[bool]) -> Option<bool> {
+    let mut indexes = head(&mut take, at)?.indexes;
+    let mut all = std::iter::from_fn(|| indexes.next());
+    Some(all.any(|index| points.get(usize::from(index)).is_some_and(|wanted| *wanted)))
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many changes this thread has taken apart.
+    pub(crate) static VIEWED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Takes a change apart; `None` where the bytes make no sense under this description.
 pub(crate) fn view<'a>(
     mut take: Take<'a>,
     at: Boottime,
     description: &'a Description,
 ) -> Option<ReportedView<'a>> {
-    let flags = take.u8()?;
+    #[cfg(test)]
+    VIEWED.set(VIEWED.get() + 1);
+    let Head { flags, revision, group, source, server, command, origin, indexes } =
+        head(&mut take, at)?;
     let has = |flag: u8| flags & flag != 0;
-    let (revision, group) = (take.varint32()?, take.varint16()?);
-    let source = take_time(&mut take, at, has(DEVICE))?;
-    let server =
-        if has(SERVER) { Some(take_time(&mut take, at, has(SERVER_DEVICE))?) } else { None };
-    let command = if has(COMMAND) { Some(CommandId(take.varint()?)) } else { None };
-    let origin = if has(ORIGIN) { take_origin(&mut take)? } else { Origin::Asset };
-    let indexes = Indexes::take(&mut take)?;
     let n_exceptions = if has(EXCEPTIONS) { take.len()? } else { 0 };
     let exceptions = take;
     for _ in 0..n_exceptions {

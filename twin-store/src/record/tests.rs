@@ -356,6 +356,15 @@ fn gateway() -> impl Strategy<Value = GatewayEvent> {
         vec((any::<u32>().prop_map(Handle), any::<u64>()), 0..5)
             .prop_map(|least| GatewayEvent::Revs { least }),
         any::<u64>().prop_map(|before| GatewayEvent::Forgotten { before: Seq(before) }),
+        (name(), any::<u64>(), any::<u64>(), any::<u32>(), text()).prop_map(
+            |(link, first, last, count, why)| GatewayEvent::PassedOver {
+                link,
+                first: Seq(first),
+                last: Seq(last),
+                count,
+                why
+            }
+        ),
     ]
 }
 

@@ -256,6 +256,15 @@ fn a_golden_snapshot_reads_as_it_was_written() {
     let read = snapshot::decode(&golden).unwrap();
     assert_eq!((read.seq, read.clean, read.floors[0]), (Seq(18), true, Seq(2)));
     assert_eq!(read.state, state);
+    let mut noted = links();
+    noted.note(vec![("north".parse().unwrap(), vec![1, 2, 3])]);
+    for damage in [Ranges::default(), [(Seq(3), Seq(5))].into_iter().collect()] {
+        let with = snapshot::encode(Seq(18), true, &state, &noted, floors, &damage);
+        assert!(with.starts_with(&golden[..golden.len() - 4]), "only appended");
+        let read = snapshot::decode(&with).unwrap();
+        assert_eq!(read.links.links[&"north".parse().unwrap()].note, [1, 2, 3]);
+        assert_eq!(read.damage.iter().count(), damage.iter().count());
+    }
     let lanes = |links: &Links| links.links.values().map(|l| l.lanes.clone()).collect::<Vec<_>>();
     assert_eq!(lanes(&read.links), lanes(&links()));
 }

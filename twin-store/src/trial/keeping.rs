@@ -81,6 +81,20 @@ fn retention_drops_the_oldest_says_so_and_overtakes_lanes_openly() {
     while life.lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out).is_some() {}
     assert!(out.iter().all(|f| f.seq > last) && !out.is_empty());
 
+    // Whoever has not been told that commits are gone will be told, also after a crash.
+    assert!(!resume.owed.is_empty());
+    life.lanes.disconnected();
+    assert_eq!(life.lanes.connected().overtaken, Some((first, last)));
+    work(&mut life);
+    let (mut again, resume) =
+        Life::begin(life.disk.image().crash(Survival::Everything), options(true), 1, 2);
+    assert_eq!(resume.overtaken, Some((first, last)));
+    for (lane, seq) in resume.owed {
+        again.lanes.settled(lane, seq);
+    }
+    again.lanes.disconnected();
+    assert_eq!(again.lanes.connected().overtaken, None);
+
     // What was dropped stays dropped and known, over a crash and the loss of every snapshot.
     let kept: Vec<Seq> = log.keys().copied().collect();
     let (next, _) = {
@@ -224,6 +238,140 @@ fn a_link_gets_what_it_asked_for_and_nothing_else() {
     let fan = life.store.read(|s| s.twin(&TWINS[1].parse().unwrap()).unwrap().handle());
     assert!(out.iter().all(|f| f.handle == fan && f.class == Class::Sample));
     assert!(out.is_sorted_by_key(|f| f.seq));
+}
+
+/// Two twins with the points of [`super::model`]; the link wants one point of one of them.
+#[test]
+fn what_a_sparse_link_skips_is_not_decoded() {
+    let mut life = begin(1 << 20);
+    let sparse = LinkOptions {
+        twins: vec![TWINS[0].to_owned()],
+        points: vec![format!("{}/*/*", TWINS[1]), format!("{}/f0/p0", TWINS[0])],
+        ..LinkOptions::default()
+    };
+    let mut lanes = life.store.link(&"sparse".parse().unwrap(), sparse);
+    lanes.connected();
+    let first = |n: u64| {
+        let mut one = reading(TWINS[0], n);
+        if let twin::Input::Change(Change { what: What::Reported(r), .. }, _) = &mut one.input {
+            let value = Some(Value::Unsigned(n));
+            r.entries[0] = Entry { index: 0, value, ..r.entries[0].clone() };
+        }
+        one
+    };
+    for n in 0..300 {
+        life.core.accept(&mut vec![reading(TWINS[0], n), reading(TWINS[1], n)]);
+        if n % 100 == 0 {
+            life.core.accept(&mut vec![first(n)]);
+        }
+    }
+    let before = crate::record::reported::VIEWED.get();
+    let mut out = Vec::new();
+    while lanes.next(Want::Live, Some(Class::Sample), ALL, &mut out).is_some() {}
+    assert_eq!(out.len(), 3, "from memory and from disk");
+    assert_eq!(crate::record::reported::VIEWED.get(), before, "and nothing was taken apart for it");
+    life.store.read(|state| {
+        let twin = state.twin(&TWINS[0].parse().unwrap()).unwrap();
+        let all = out.iter().flat_map(|f| f.reported(twin.description()).unwrap().iter());
+        assert!(all.into_iter().all(|entry| entry.index == 0));
+    });
+    assert_eq!(crate::record::reported::VIEWED.get(), before + 3);
+}
+
+#[test]
+fn a_held_class_waits_and_follows_as_a_backlog() {
+    let mut life = begin(1 << 20);
+    let mut out = Vec::new();
+    while let Some(lane) = life.lanes.next(Want::Live, None, ALL, &mut out) {
+        out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+    }
+    life.lanes.hold(&[Class::Sample]);
+    life.core.accept(&mut vec![reading(TWINS[0], 1), relation(1), reading(TWINS[0], 2)]);
+    let lane = life.lanes.next(Want::Live, None, ALL, &mut out).unwrap();
+    assert_eq!((lane.class, out.len()), (Class::Record, 1));
+    out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+    assert_eq!(life.lanes.next(Want::Live, None, ALL, &mut out), None);
+    assert!(!life.lanes.live(), "and it wakes nobody");
+    life.lanes.hold(&[]);
+    life.core.accept(&mut vec![reading(TWINS[0], 3)]);
+    let lane = life.lanes.next(Want::Live, None, ALL, &mut out).unwrap();
+    assert_eq!((lane.historical, out.len()), (false, 1), "what is live does not queue");
+    life.lanes.settled(lane, out.remove(0).seq);
+    let lane = life.lanes.next(Want::Backlog, None, ALL, &mut out).unwrap();
+    assert_eq!((lane.class, out.len()), (Class::Sample, 2));
+    out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+    assert_eq!(life.lanes.next(Want::Backlog, None, ALL, &mut out), None);
+}
+
+#[test]
+fn what_a_link_keeps_outlives_crashes_and_snapshots() {
+    let mut life = begin(1 << 20);
+    life.lanes.keep(vec![1]);
+    work(&mut life);
+    let begun = |life: &Life| {
+        let disk = life.disk.image().crash(Survival::Everything);
+        Life::begin(disk, options(true), 1, 2).0
+    };
+    let mut next = begun(&life);
+    assert_eq!(next.lanes.note(), [1], "from the log");
+    next.lanes.keep(vec![2, 2]);
+    next.core.snapshot_due = true;
+    work(&mut next);
+    // Later positions say nothing new of it.
+    next.core.accept(&mut vec![reading(TWINS[0], 1)]);
+    let mut out = Vec::new();
+    let lane = next.lanes.next(Want::Live, None, ALL, &mut out).unwrap();
+    out.drain(..).for_each(|f| next.lanes.settled(lane, f.seq));
+    work(&mut next);
+    assert_eq!(begun(&next).lanes.note(), [2, 2]);
+    next.store.forget_link(&"north".parse().unwrap());
+    assert_eq!(next.lanes.note(), [0; 0]);
+}
+
+#[test]
+fn classes_that_a_link_leaves_out_neither_wait_for_it_nor_come_later() {
+    let mut life = begin(1 << 20);
+    let of =
+        |classes: &[Class]| LinkOptions { classes: classes.to_vec(), ..LinkOptions::default() };
+    let name = "narrow".parse().unwrap();
+    let mut lanes = life.store.link(&name, of(&[Class::Record]));
+    lanes.connected();
+    let mut out = Vec::new();
+    let settle_all = |life: &mut Life, lanes: &mut crate::Lanes, out: &mut Vec<crate::Frame>| {
+        while let Some(lane) = life.lanes.next(Want::Live, None, ALL, out) {
+            out.drain(..).for_each(|f| life.lanes.settled(lane, f.seq));
+        }
+        while let Some(lane) = lanes.next(Want::Live, None, ALL, out) {
+            out.drain(..).for_each(|f| lanes.settled(lane, f.seq));
+        }
+    };
+    life.core.accept(&mut vec![reading(TWINS[0], 1), relation(1), reading(TWINS[1], 1)]);
+    settle_all(&mut life, &mut lanes, &mut out);
+    let passed = |life: &Life| {
+        let inner = life.core.shared.lock();
+        inner.links.passed(inner.head)
+    };
+    assert!(passed(&life), "the flush interval may stretch");
+    work(&mut life);
+    lanes.disconnected();
+    let later = lanes.connected();
+    assert_eq!(later.changed, [], "nothing changed since");
+    let classes = life.store.statistics().lanes;
+    assert!(classes.iter().all(|lane| lane.link != name || lane.class == Class::Record));
+
+    // Long after, the link carries readings, too: those from now on.
+    for n in 0..20 {
+        life.core.accept(&mut vec![reading(TWINS[0], 100 + n), relation(n)]);
+        settle_all(&mut life, &mut lanes, &mut out);
+        work(&mut life);
+    }
+    drop(lanes);
+    let mut lanes = life.store.link(&name, of(&[Class::Record, Class::Sample]));
+    lanes.connected();
+    assert_eq!(lanes.next(Want::Backlog, Some(Class::Sample), ALL, &mut out), None);
+    life.core.accept(&mut vec![reading(TWINS[0], 200)]);
+    assert!(lanes.next(Want::Live, Some(Class::Sample), ALL, &mut out).is_some());
+    assert_eq!(out.len(), 1);
 }
 
 #[test]

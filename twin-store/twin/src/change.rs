@@ -227,6 +227,19 @@ pub enum GatewayEvent {
         /// The oldest commit that may still be there.
         before: Seq,
     },
+    /// A link's far side refused messages for what they are, and the link went on without them.
+    PassedOver {
+        /// Which link.
+        link: Name,
+        /// The first commit that it refused.
+        first: Seq,
+        /// The last one.
+        last: Seq,
+        /// How many they are; the link's others between them arrived.
+        count: u32,
+        /// Why the first was refused, in words.
+        why: Arc<str>,
+    },
 }
 
 /// Why commits are gone.

@@ -175,6 +175,7 @@ reasons! {
     Storage = 21, "storage", "It could not be recorded, so it was not carried out.";
     Superseded = 22, "superseded", "A newer command for the same point took its place.";
     Purged = 23, "purged", "The twin was purged before the command had ended.";
+    Rate = 24, "rate", "More commands came than the caller may give; nothing was recorded.";
 }
 
 impl Reason {

@@ -123,6 +123,7 @@ impl State {
                 timeline.forget(*before, self.mentioned());
                 self.timeline = timeline;
             }
+            GatewayEvent::PassedOver { .. } => {}
         }
     }
 

@@ -10,6 +10,12 @@ use crate::dialect::Document;
 pub(super) enum Carried {
     /// A commit of a lane.
     Commit(LaneId, Seq),
+    /// A commit that tells what this link passed over; where it is refused itself there is no more to say.
+    Notice(LaneId, Seq),
+    /// One of the messages that settle what a slot of [`Owed`](super::owed::Owed) holds.
+    Part(usize),
+    /// Several commits in one message, by their slot there; and whether they are history.
+    Bundle(usize, bool),
     /// A retained document as of this rev.
     Document(Handle, Document, u64),
     /// Nothing that anybody waits for.
@@ -23,6 +29,13 @@ pub(super) struct Flight {
     free: Vec<usize>,
     commits: usize,
     documents: usize,
+}
+
+impl Carried {
+    /// Whether lanes wait for it.
+    fn is_commit(self) -> bool {
+        matches!(self, Self::Commit(..) | Self::Notice(..) | Self::Part(_) | Self::Bundle(..))
+    }
 }
 
 impl Flight {
@@ -48,7 +61,7 @@ impl Flight {
 
     /// The message with the token [`Flight::next`] is under way.
     pub(super) fn took_off(&mut self, carried: Carried) {
-        self.commits += usize::from(matches!(carried, Carried::Commit(..)));
+        self.commits += usize::from(carried.is_commit());
         self.documents += usize::from(matches!(carried, Carried::Document(..)));
         match self.free.pop() {
             Some(slot) => {
@@ -65,7 +78,7 @@ impl Flight {
         let slot = usize::try_from(token).ok()?;
         let carried = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
-        self.commits -= usize::from(matches!(carried, Carried::Commit(..)));
+        self.commits -= usize::from(carried.is_commit());
         self.documents -= usize::from(matches!(carried, Carried::Document(..)));
         Some(carried)
     }
@@ -73,7 +86,7 @@ impl Flight {
     /// Nobody waits any more for the commits under way: their lanes went back.
     pub(super) fn disown_commits(&mut self) {
         for carried in self.slots.iter_mut().flatten() {
-            if matches!(carried, Carried::Commit(..)) {
+            if carried.is_commit() {
                 *carried = Carried::Loose;
             }
         }

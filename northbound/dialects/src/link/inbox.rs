@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base::{Scope, TokenBucket};
 use tokio::sync::mpsc;
 use twin::{
-    Accepted, Change, Command, Input, Moment, Origin, Principal, PrincipalKind, Reason, Receipt,
-    Refusal, Submission, TwinId, What,
+    Accepted, Body, Change, Command, Input, LedgerEntry, Moment, Origin, Principal, PrincipalKind,
+    Reason, Receipt, Refusal, Submission, TwinId, What,
 };
 use twin_store::Store;
 
+use super::Surroundings;
 use crate::dialect::{Answer, Asked, Dialect, Incoming, Message, Said};
 use crate::spec::{LinkSpec, Pattern, any};
 
@@ -24,6 +26,11 @@ pub(super) struct Inbox {
     tell: mpsc::Sender<Told>,
     told: mpsc::Receiver<Told>,
     open: HashMap<Arc<str>, Open>,
+    /// New commands, and looks into the log for old ones.
+    new: TokenBucket,
+    looks: TokenBucket,
+    rate: u32,
+    blocking: Scope,
 }
 
 /// A command that waits for the disk.
@@ -49,15 +56,22 @@ pub(super) struct Reply {
 }
 
 impl Inbox {
-    pub(super) fn new(spec: &LinkSpec, submissions: mpsc::Sender<Submission>) -> Self {
+    pub(super) fn new(spec: &LinkSpec, around: &Surroundings) -> Self {
         let (tell, told) = mpsc::channel(OPEN);
+        let (rate, now) = (spec.command_rate.max(1), around.clock.boottime());
+        // Whoever sets all setpoints of a machine at once is no flood.
+        let bucket = TokenBucket::new(f64::from(rate), f64::from(rate.max(5)) * 2.0, now);
         Self {
             allowed: spec.commands.clone().unwrap_or_default(),
             by: Principal { kind: PrincipalKind::Link, name: spec.name.as_str().into() },
-            submissions,
+            submissions: around.submissions.clone(),
             tell,
             told,
             open: HashMap::new(),
+            new: bucket.clone(),
+            looks: bucket,
+            rate,
+            blocking: around.blocking.clone(),
         }
     }
 
@@ -93,16 +107,24 @@ impl Inbox {
         }
         let known = store.read(|state| state.ledger().find(&self.by, &key).cloned());
         if let Some(entry) = known {
-            return Reply { answer: answer(Some(&key), Said::Known(&entry)), packets };
+            let differs = self.differs(store, now, &asked, &entry).await;
+            return Reply { answer: answer(Some(&key), Said::Known(&entry, differs)), packets };
         }
         let exists = store.read(|state| state.twin(&asked.twin).is_some());
-        let busy = self.open.len() >= OPEN;
-        if !exists || busy {
-            let (reason, words) = if busy {
-                (Reason::Busy, "too many commands wait for the disk; repeat it later".into())
-            } else {
-                refusal(&asked)
-            };
+        let not_now = if !exists {
+            Some(refusal(&asked))
+        } else if self.open.len() >= OPEN {
+            Some((Reason::Busy, "too many commands wait for the disk; repeat it later".into()))
+        } else if !self.new.take(1.0, now.boottime.0) {
+            let words = format!(
+                "more than {} commands per second came through this link (`command_rate`); repeat it later",
+                self.rate
+            );
+            Some((Reason::Rate, words.into()))
+        } else {
+            None
+        };
+        if let Some((reason, words)) = not_now {
             return Reply { answer: answer(Some(&key), Said::Refused(reason, &words)), packets };
         }
         let what = match self.judge(store, &asked) {
@@ -128,7 +150,7 @@ impl Inbox {
             Ok(Accepted { known: None, .. }) => {
                 return Reply { answer: None, packets: open.packets };
             }
-            Ok(Accepted { known: Some(entry), .. }) => Said::Known(entry),
+            Ok(Accepted { known: Some(entry), .. }) => Said::Known(entry, false),
             Err(Refusal::NoSuchTwin) => {
                 Said::Refused(Reason::NoSuchTwin, Reason::NoSuchTwin.meaning())
             }
@@ -140,6 +162,35 @@ impl Inbox {
         let answer = Answer { twin: &open.twin, key: Some(&told.key), said };
         let answer = store.read(|state| dialect.answer(state, &answer));
         Reply { answer, packets: open.packets }
+    }
+
+    /// Whether a repeat asks for something else than the command whose id it carries. The log knows; it is read on a
+    /// thread of its own, and not for a flood of repeats.
+    async fn differs(
+        &mut self,
+        store: &Store,
+        now: Moment,
+        asked: &Asked,
+        entry: &LedgerEntry,
+    ) -> bool {
+        if !self.looks.take(1.0, now.boottime.0) {
+            return false;
+        }
+        let (log, seq) = (store.clone(), entry.seq);
+        let look = move || {
+            let frame = log.follow(seq).ready().into_iter().next().filter(|f| f.seq == seq)?;
+            log.read(|state| frame.commit(state))
+        };
+        let Some(Some(commit)) = self.blocking.blocking(look).await else { return false };
+        let Body::Twin { twin, what, .. } = commit.body else { return false };
+        let same = match (&what, &asked.command) {
+            (What::Command(then), Ok(now)) => (then.index, &then.order) == (now.index, &now.order),
+            (What::Command(_), Err(_)) => false,
+            // What was refused is on record without its value.
+            (What::Refused { index, .. }, _) => *index == asked.index,
+            _ => true,
+        };
+        twin != asked.twin || !same
     }
 
     fn judge(&self, store: &Store, asked: &Asked) -> Result<Command, (Reason, Arc<str>)> {

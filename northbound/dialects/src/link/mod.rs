@@ -3,34 +3,47 @@
 //! [`Link::run`] connects, and as long as a connection lasts moves lanes into it. What was not acknowledged when
 //! it ends goes out again under the same identity; nothing is kept here that the log does not have.
 
+mod account;
+mod batch;
+mod bundle;
 mod flight;
+mod gate;
 mod hold;
 mod inbox;
 mod mirror;
+mod owed;
+mod passed;
 mod pump;
 mod serve;
 mod status;
+mod tally;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::{Backoff, CancellationToken, Clock, TokenBucket};
+use base::{Backoff, CancellationToken, Clock, Scope, TokenBucket};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use twin::{BootId, Boottime, Moment, Submission, Timestamp};
+use twin::{BootId, Boottime, Moment, Seq, Submission, Timestamp};
 use twin_store::{Lanes, LinkOptions, Store};
 use wire::{ConnectError, MqttOptions, Session};
 
 use crate::dialect::{Dialect, Message};
-use crate::spec::{LinkSpec, SpecError};
+use crate::spec::{LinkSpec, Pattern, SpecError};
+use bundle::Bundle;
 use flight::Flight;
+use gate::Gate;
 use hold::Hold;
 use inbox::Inbox;
 use mirror::Mirror;
+use owed::Owed;
+use passed::Passed;
 use pump::Batch;
 use serve::End;
+use status::words;
 pub use status::{LastError, LinkStatus, Phase};
+use tally::Meter;
 
 /// What a link needs of the daemon.
 #[derive(Clone)]
@@ -43,6 +56,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where systemd put our credentials.
     pub credentials: Option<PathBuf>,
+    /// Where files are read, so that nobody waits for a disk.
+    pub blocking: Scope,
 }
 
 /// One upstream connection, not yet running.
@@ -57,6 +72,20 @@ pub struct Link {
     batch: Batch,
     /// Messages that stand for no commit, in order.
     loose: VecDeque<Message>,
+    /// Messages that together settle what is owed, with their slots there. They go before any further commit.
+    parts: VecDeque<(Message, usize)>,
+    owed: Owed,
+    passed: Passed,
+    /// Readings that become one message, where the link is asked to do so.
+    bundle: Option<Bundle>,
+    /// Commits that go by themselves all the same.
+    apart: BTreeSet<Seq>,
+    gate: Gate,
+    judged_until: Instant,
+    spent: bool,
+    /// State documents have to wait, by what the gate says.
+    documents_wait: bool,
+    meter: Meter,
     hold: Hold,
     documents_hold: Hold,
     /// The documents that were due at the connection are out.
@@ -73,6 +102,8 @@ pub struct Link {
     window: usize,
     flushed: Instant,
     topic: String,
+    /// When the last warning went into the journal that may repeat without end.
+    warned: Option<Instant>,
     status: watch::Sender<LinkStatus>,
 }
 
@@ -92,6 +123,8 @@ impl Link {
             last_error: None,
             alarm: None,
             held: false,
+            down_since: Some(Boottime(around.clock.boottime())),
+            alarm_after: spec.alarm_after,
             connections: 0,
             failures: 0,
             acknowledged: 0,
@@ -100,10 +133,19 @@ impl Link {
             in_flight: 0,
             window: usize::from(spec.window),
             commands: 0,
+            turns: 0,
+            waits: None,
+            bytes: 0,
+            values: 0,
+            day_bytes: 0,
+            day_values: 0,
+            month_bytes: 0,
+            budget: spec.budget.as_ref().map(|budget| budget.month),
         };
         let options = LinkOptions {
             classes: spec.classes.clone(),
-            twins: spec.twins.iter().map(ToString::to_string).collect(),
+            twins: wanted(&spec.twins),
+            points: wanted(&spec.points),
             strict: spec.strict,
         };
         let lanes = around.store.link(&spec.name, options);
@@ -114,11 +156,21 @@ impl Link {
             TokenBucket::new(f64::from(rate), f64::from(rate).max(10.0) / 10.0, now)
         });
         let link = Self {
-            inbox: Inbox::new(&spec, around.submissions.clone()),
+            inbox: Inbox::new(&spec, &around),
             mirror: Mirror::new(spec.twins.clone()),
             flight: Flight::default(),
             batch: Batch::default(),
             loose: VecDeque::new(),
+            parts: VecDeque::new(),
+            owed: Owed::default(),
+            passed: Passed::new(spec.name.clone(), around.submissions.clone()),
+            bundle: spec.batch.clone().and_then(|b| Some(Bundle::new(b, dialect.envelope()?))),
+            apart: BTreeSet::new(),
+            gate: Gate::new(spec.zone.clone(), spec.schedule.clone(), spec.budget.clone()),
+            judged_until: Instant::now(),
+            spent: false,
+            documents_wait: false,
+            meter: Meter::new(spec.zone.clone(), &lanes.note()),
             hold: Hold::default(),
             documents_hold: Hold::default(),
             caught_up: false,
@@ -130,6 +182,7 @@ impl Link {
             window: 0,
             flushed: Instant::now(),
             topic: String::new(),
+            warned: None,
             status,
             spec,
             dialect,
@@ -144,18 +197,19 @@ impl Link {
         let mut patience = Patience::default();
         loop {
             self.enter(Phase::Connecting);
-            let connecting = connect(self.options());
             let connected = tokio::select! {
-                connected = connecting => connected,
+                connected = self.connect() => connected,
                 () = stop.cancelled() => break,
             };
             let hard = match connected {
                 Ok((session, connected)) => {
                     let began = Instant::now();
                     let end = self.serve(session, connected, &stop).await;
+                    self.keep_account();
                     self.lanes.disconnected();
                     self.inbox.disconnected();
                     let End::Broken(words) = end else { break };
+                    self.down();
                     patience.lasted(began.elapsed());
                     self.trouble(words);
                     // Kicked right after the connection: as good as refused.
@@ -178,17 +232,46 @@ impl Link {
         self.enter(Phase::Stopped);
     }
 
-    /// What to connect with. Certificates are read anew now and then and after a failure of TLS, not at each attempt:
-    /// the system's authorities take milliseconds that the data path would miss.
-    fn options(&mut self) -> Result<MqttOptions, SpecError> {
+    async fn connect(&mut self) -> Result<(Session, wire::Connected), Failure> {
+        let options = self.options().await;
+        let options = options.map_err(|error| Failure { words: words(&error), hard: true })?;
+        Session::connect(&options).await.map_err(|error| {
+            let soft = matches!(
+                error,
+                ConnectError::Unreachable { .. }
+                    | ConnectError::Timeout { .. }
+                    | ConnectError::Ended { .. }
+                    | ConnectError::Resolve { .. }
+            );
+            Failure { words: words(&error), hard: !soft }
+        })
+    }
+
+    /// What to connect with. Password and certificates are read on a thread of their own: a slow disk, or the hundreds of
+    /// authorities of the system, would hold up the data path. Certificates are read anew now and then and after a
+    /// failure of TLS, not at each attempt.
+    async fn options(&mut self) -> Result<MqttOptions, SpecError> {
         const FRESH: Duration = Duration::from_secs(600);
-        let tls = match self.tls.take().filter(|(_, read)| read.elapsed() < FRESH) {
-            Some(known) => Some(known),
-            None => self.spec.client()?.map(|client| (client, Instant::now())),
+        let known = self.tls.take().filter(|(_, read)| read.elapsed() < FRESH);
+        let (spec, credentials) = (self.spec.clone(), self.around.credentials.clone());
+        let offline = self.dialect.offline();
+        let read = move || {
+            let tls = match known {
+                Some(known) => Some(known),
+                None => spec.client()?.map(|client| (client, Instant::now())),
+            };
+            let client = tls.as_ref().map(|(client, _)| client.clone());
+            Ok::<_, SpecError>((tls, spec.options(credentials.as_deref(), client, offline)?))
         };
-        let client = tls.as_ref().map(|(client, _)| client.clone());
+        let read = self.around.blocking.blocking(read).await.ok_or(SpecError::Panic)?;
+        let (tls, options) = read?;
         self.tls = tls;
-        self.spec.options(self.around.credentials.as_deref(), client, self.dialect.offline())
+        Ok(options)
+    }
+
+    fn down(&mut self) {
+        let now = self.boottime();
+        self.status.send_modify(|status| status.down_since = Some(now));
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -223,27 +306,17 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// Patterns as the store takes them: none where everything is wanted, which costs nothing to find out.
+fn wanted(patterns: &[Pattern]) -> Vec<String> {
+    let all = patterns.iter().any(|pattern| *pattern == Pattern::new("*"));
+    if all { Vec::new() } else { patterns.iter().map(ToString::to_string).collect() }
+}
+
 /// Why there is no connection.
 struct Failure {
     words: String,
     /// The broker or our own settings say no; nothing passes by itself soon.
     hard: bool,
-}
-
-async fn connect(
-    options: Result<MqttOptions, SpecError>,
-) -> Result<(Session, wire::Connected), Failure> {
-    let options = options.map_err(|error| Failure { words: status::words(&error), hard: true })?;
-    Session::connect(&options).await.map_err(|error| {
-        let soft = matches!(
-            error,
-            ConnectError::Unreachable { .. }
-                | ConnectError::Timeout { .. }
-                | ConnectError::Ended { .. }
-                | ConnectError::Resolve { .. }
-        );
-        Failure { words: status::words(&error), hard: !soft }
-    })
 }
 
 /// How long to wait before the next attempt.

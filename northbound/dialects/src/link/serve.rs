@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use base::CancellationToken;
 use tokio::time::Instant;
-use twin::Boottime;
+use twin::{Boottime, Seq};
+use twin_store::LaneId;
 use wire::{Connected, Event, Filter, Granted, Qos, Reason, RefusalClass, Session, Wake};
 
 use super::Link;
+use super::bundle::Bundle;
 use super::flight::{Carried, Flight};
 use super::inbox::Reply;
 use super::status::{LinkStatus, Phase, words};
@@ -50,15 +52,23 @@ impl Link {
         let mut farewell = None;
         loop {
             self.tick();
+            self.account(&session);
             self.fill(&mut session);
+            if farewell.is_some() {
+                self.put_due_bundle(&mut session, true);
+            }
             let (in_flight, held) = (self.flight.len(), self.hold.holds());
-            self.count(|status| (status.in_flight, status.held) = (in_flight, held));
+            self.count(|status| {
+                (status.in_flight, status.held) = (in_flight, held);
+                status.turns += 1;
+            });
             if farewell.is_some_and(|until| until <= Instant::now() || self.idle(&session)) {
                 return self.leave(session).await;
             }
-            let caught_up = self.no_backlog && self.hungry(&session) && !self.mirror.due();
+            let documents = self.mirror.due() && !self.documents_wait;
+            let caught_up = self.no_backlog && self.hungry(&session) && !documents;
             let wake = if caught_up && farewell.is_none() { Wake::Lazy } else { Wake::Acks };
-            let timer = self.timer(farewell);
+            let timer = self.timer(&session, farewell);
             tokio::select! {
                 biased;
                 event = session.event(wake) => {
@@ -69,6 +79,13 @@ impl Link {
                 Some(told) = self.inbox.told() => {
                     let reply = self.inbox.reply(&self.around.store, &*self.dialect, told);
                     self.answer(&mut session, reply);
+                }
+                Some(told) = self.passed.told() => {
+                    let settles = self.passed.settles(told);
+                    self.count(|status| status.passed_over += settles.len() as u64);
+                    for (lane, seq) in settles {
+                        self.lanes.settled(lane, seq);
+                    }
                 }
                 () = self.lanes.changed(), if self.hungry(&session) => {}
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
@@ -83,6 +100,10 @@ impl Link {
         self.flight = Flight::default();
         self.loose.clear();
         self.window = usize::from(connected.window);
+        self.meter.begin();
+        if let Some(bundle) = &mut self.bundle {
+            bundle.begin(connected.max_packet);
+        }
         self.retains = connected.retain_available;
         // A broker that kept our session has not lost the rest.
         self.refresh = !connected.session_present;
@@ -97,6 +118,7 @@ impl Link {
                 tracing::info!(link = %status.name, broker = %status.broker, "connected");
             }
             status.phase = Phase::Connected { since };
+            status.down_since = None;
             status.connections += 1;
             status.failures = 0;
             status.window = window;
@@ -114,20 +136,40 @@ impl Link {
 
     /// What waited becomes backlog, the live lanes begin now; the documents that the broker may not have come first.
     fn resume(&mut self) {
-        let resume = self.lanes.connected();
-        self.batch.clear();
-        (self.caught_up, self.no_backlog) = (false, false);
-        if resume.overtaken.is_some() {
+        let overtaken = self.restart();
+        self.caught_up = false;
+        if overtaken {
             self.mirror.forget();
         }
         let Self { around, mirror, dialect, loose, .. } = self;
         around.store.read(|state| {
             mirror.connected(state);
             loose.extend(dialect.online(state));
-            if let Some((first, last)) = resume.overtaken {
-                loose.extend(dialect.overtaken(state, first, last, "retention"));
-            }
         });
+    }
+
+    /// The lanes go back to what is settled; what is under way counts no more. Says whether retention was quicker than the
+    /// link: the lanes move past what is gone once the broker has been told so.
+    pub(super) fn restart(&mut self) -> bool {
+        if let Some(bundle) = &mut self.bundle {
+            bundle.clear();
+        }
+        let resume = self.lanes.connected();
+        self.flight.disown_commits();
+        self.batch.clear();
+        self.parts.clear();
+        self.owed.clear();
+        self.passed.clear();
+        self.no_backlog = false;
+        let Some((first, last)) = resume.overtaken else { return false };
+        let Self { around, dialect, .. } = self;
+        let notice = around.store.read(|state| dialect.overtaken(state, first, last, "retention"));
+        let slot = self.owed.after(1, resume.owed);
+        match notice {
+            Some(notice) => self.parts.push_back((notice, slot)),
+            None => self.landed(slot),
+        }
+        true
     }
 
     /// Says goodbye: the broker does not publish our will, so we do.
@@ -144,6 +186,8 @@ impl Link {
             }
         };
         tokio::time::timeout(FAREWELL, acked).await.ok();
+        self.account(&session);
+        self.keep_account();
         session.disconnect().await;
         End::Stopped
     }
@@ -153,7 +197,9 @@ impl Link {
         self.hungry(session)
             && self.flight.len() == 0
             && self.loose.is_empty()
-            && !self.mirror.due()
+            && self.passed.is_empty()
+            && self.bundle.as_ref().is_none_or(Bundle::is_empty)
+            && (!self.mirror.due() || self.documents_wait)
     }
 
     /// Handles an event and those that are there with it: one look at the lanes for all of them.
@@ -199,14 +245,23 @@ impl Link {
 
     fn acked(&mut self, token: u64) {
         let historical = match self.flight.landed(token) {
-            Some(Carried::Commit(lane, seq)) => {
+            Some(Carried::Commit(lane, seq) | Carried::Notice(lane, seq)) => {
                 self.lanes.settled(lane, seq);
-                if self.hold.taken() {
-                    self.status.send_modify(|status| status.alarm = None);
-                    self.flight.disown_commits();
-                    self.resume();
+                if !self.apart.is_empty() {
+                    self.apart.remove(&seq);
                 }
+                self.taken();
                 lane.historical
+            }
+            Some(Carried::Bundle(slot, historical)) => {
+                self.landed(slot);
+                self.taken();
+                historical
+            }
+            Some(Carried::Part(slot)) => {
+                self.landed(slot);
+                self.taken();
+                false
             }
             Some(Carried::Document(handle, document, rev)) => {
                 self.mirror.acked(handle, document, rev);
@@ -223,6 +278,14 @@ impl Link {
         });
     }
 
+    /// The broker took a commit: where it had refused some, everything goes on.
+    fn taken(&mut self) {
+        if self.hold.taken() {
+            self.status.send_modify(|status| status.alarm = None);
+            self.resume();
+        }
+    }
+
     fn refused(&mut self, token: u64, reason: Reason, class: RefusalClass, said: Option<&str>) {
         let why = match said {
             Some(said) => format!("{} (0x{:02X}), saying {said:?}", reason.name(), reason.0),
@@ -230,15 +293,38 @@ impl Link {
         };
         match (self.flight.landed(token), class) {
             (Some(Carried::Commit(lane, seq)), RefusalClass::Message) => {
-                self.lanes.settled(lane, seq);
-                self.count(|status| status.passed_over += 1);
-                self.note(format!("commit {} is passed over: the broker refuses it: {why}", seq.0));
+                self.pass_over(lane, seq, &format!("the broker refuses it: {why}"));
             }
-            (Some(Carried::Commit(..)), RefusalClass::Link) => {
-                self.flight.disown_commits();
-                self.batch.clear();
-                self.lanes.disconnected();
-                self.no_backlog = false;
+            (Some(Carried::Notice(lane, seq)), RefusalClass::Message) => {
+                self.lanes.settled(lane, seq);
+            }
+            (Some(Carried::Part(slot)), RefusalClass::Message) => {
+                for (lane, seq) in self.owed.landed(slot) {
+                    self.pass_over(lane, seq, &format!("the broker refuses it: {why}"));
+                }
+            }
+            (Some(Carried::Bundle(slot, _)), RefusalClass::Message) => {
+                let settles = self.owed.landed(slot);
+                match &*settles {
+                    [(lane, seq)] => {
+                        self.pass_over(*lane, *seq, &format!("the broker refuses it: {why}"));
+                    }
+                    all => {
+                        self.take_apart(all.iter().map(|(_, seq)| *seq).collect());
+                        self.seldom(format!("a message of several readings is refused: {why}"));
+                    }
+                }
+            }
+            (
+                Some(
+                    Carried::Commit(..)
+                    | Carried::Notice(..)
+                    | Carried::Part(_)
+                    | Carried::Bundle(..),
+                ),
+                RefusalClass::Link,
+            ) => {
+                self.restart();
                 self.hold.refused(Instant::now());
                 self.alarm(format!(
                     "nothing goes out: the broker refuses messages: {why}; they are kept and tried again, or see `gatewayctl links skip`"
@@ -269,19 +355,24 @@ impl Link {
         let now = Instant::now();
         self.hold.ended(now);
         self.documents_hold.ended(now);
+        self.passed.record(now);
     }
 
     /// When the next pause ends.
-    fn timer(&self, farewell: Option<Instant>) -> Option<Instant> {
+    fn timer(&self, session: &Session, farewell: Option<Instant>) -> Option<Instant> {
         let state = self.mirror.waiting().then(|| self.flushed + self.spec.state_interval);
-        let state = state.filter(|_| self.documents_hold.until().is_none() && self.caught_up);
-        // What cannot be read now is waited for with the lanes.
-        let backlog = !self.no_backlog && !self.lanes.held();
-        let backlog = self.bucket.as_ref().filter(|_| backlog).map(|bucket| {
+        let held = self.documents_hold.until().is_some() || self.documents_wait;
+        let state = state.filter(|_| !held && self.caught_up);
+        let (bundle, judge) = (self.bundle_due(session), self.judged_until());
+        // What cannot be read now is waited for with the lanes; with a full window it is acknowledgements that are waited for.
+        let waits = !self.no_backlog && self.hungry(session) && self.backlog_room(session) > 0;
+        let waits = waits && !self.lanes.held();
+        let backlog = self.bucket.as_ref().filter(|_| waits).map(|bucket| {
             let micros = bucket.until(1.0, self.around.clock.boottime()).max(1_000);
             Instant::now() + Duration::from_micros(micros.unsigned_abs())
         });
-        [state, backlog, self.hold.until(), self.documents_hold.until(), farewell]
+        let (hold, documents) = (self.hold.until(), self.documents_hold.until());
+        [state, backlog, hold, documents, bundle, judge, self.passed.due(), farewell]
             .into_iter()
             .flatten()
             .min()
@@ -303,13 +394,32 @@ impl Link {
         }
     }
 
+    /// A commit that the broker refuses for what it is goes on record, and its lane on after that.
+    pub(super) fn pass_over(&mut self, lane: LaneId, seq: Seq, why: &str) {
+        self.passed.add(lane, seq, why);
+        self.keep_error(format!("commit {} is passed over: {why}", seq.0));
+    }
+
+    /// Keeps an error that may come again with every message; the journal gets one in a minute.
+    pub(super) fn seldom(&mut self, words: String) {
+        const SELDOM: Duration = Duration::from_secs(60);
+        if self.warned.is_none_or(|last| last.elapsed() >= SELDOM) {
+            self.warned = Some(Instant::now());
+            self.note(words);
+        } else {
+            self.keep_error(words);
+        }
+    }
+
     /// Keeps an error that ends nothing.
     fn note(&mut self, words: String) {
+        tracing::warn!(link = %self.spec.name, "{words}");
+        self.keep_error(words);
+    }
+
+    fn keep_error(&mut self, words: String) {
         let at = Boottime(self.around.clock.boottime());
-        self.status.send_modify(|status| {
-            tracing::warn!(link = %status.name, "{words}");
-            status.last_error = Some(super::LastError { at, words });
-        });
+        self.status.send_modify(|status| status.last_error = Some(super::LastError { at, words }));
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn offline(gateway: &str) -> Vec<u8> {
 }
 
 /// `description`: what the twin consists of.
-pub(super) fn description(gateway: &str, twin: &Twin) -> Vec<u8> {
+pub(super) fn description(gateway: &str, keys: &Keys, twin: &Twin) -> Vec<u8> {
     let of = twin.description();
     let mut all = Map::new();
     all.insert("gateway".into(), gateway.into());
@@ -83,9 +83,11 @@ pub(super) fn description(gateway: &str, twin: &Twin) -> Vec<u8> {
     all.insert("groups".into(), groups.into());
     let mut features = Map::new();
     for (at, name) in of.features.iter().enumerate() {
-        let points = of.points.iter().filter(|p| usize::from(p.feature) == at && !p.retired);
+        let points = (0..).zip(&of.points).filter(|(index, point)| {
+            usize::from(point.feature) == at && !point.retired && keys.wants(*index)
+        });
         let points: Map<String, Json> =
-            points.map(|p| (p.spec.name.to_string(), described(of, p))).collect();
+            points.map(|(_, p)| (p.spec.name.to_string(), described(of, p))).collect();
         if !points.is_empty() {
             features.insert(name.to_string(), points.into());
         }

@@ -11,8 +11,9 @@ use twin::{
 };
 use twin_store::{Frame, Kind};
 
-use crate::dialect::{Answer, Asked, Dialect, Document, Incoming, Message, Said};
+use crate::dialect::{Answer, Asked, Dialect, Document, Envelope, Incoming, Message, Said};
 use crate::json;
+use crate::spec::Pattern;
 use keys::Keys;
 use readings::{Identity, Shared};
 
@@ -23,6 +24,7 @@ pub struct Twins {
     prefix: String,
     principal: Principal,
     commands: bool,
+    points: Vec<Pattern>,
     /// By handle.
     keys: Vec<Keys>,
 }
@@ -38,15 +40,22 @@ impl Twins {
             prefix: prefix.into(),
             principal: Principal { kind: PrincipalKind::Link, name: link.into() },
             commands,
+            points: vec![Pattern::new("*")],
             keys: Vec::new(),
         }
+    }
+
+    /// The same, with the points alone that match one of these patterns of `twin/feature/name`.
+    #[must_use]
+    pub fn of_points(self, points: &[Pattern]) -> Self {
+        Self { points: points.to_vec(), ..self }
     }
 
     /// The fragments of a twin, made anew when its description has changed.
     fn keys<'a>(
         all: &'a mut Vec<Keys>,
-        prefix: &str,
-        gateway: &str,
+        (prefix, gateway): (&str, &str),
+        points: &[Pattern],
         twin: &Twin,
     ) -> Option<&'a Keys> {
         let at = usize::try_from(twin.handle().0).ok()?;
@@ -55,7 +64,7 @@ impl Twins {
         }
         let keys = all.get_mut(at)?;
         if keys.topics.is_empty() || keys.revision != twin.description().revision {
-            *keys = Keys::new(prefix, gateway, twin.id(), twin.description());
+            *keys = Keys::new(prefix, gateway, (twin.id(), twin.description()), points);
         }
         Some(keys)
     }
@@ -80,9 +89,9 @@ impl Dialect for Twins {
     }
 
     fn stream(&mut self, twin: &Twin, topic: &mut String) -> bool {
-        let Some(keys) = Self::keys(&mut self.keys, &self.prefix, &self.gateway, twin) else {
-            return false;
-        };
+        let of = (&*self.prefix, &*self.gateway);
+        let keys = Self::keys(&mut self.keys, of, &self.points, twin);
+        let Some(keys) = keys else { return false };
         topic.clone_from(&keys.topics);
         topic.push_str("stream");
         true
@@ -95,10 +104,10 @@ impl Dialect for Twins {
         frame: &Frame,
         historical: bool,
         out: &mut Vec<u8>,
-    ) {
-        let Some(keys) = key_of(&self.keys, twin.handle()) else { return };
+    ) -> usize {
+        let Some(keys) = key_of(&self.keys, twin.handle()) else { return 0 };
         let description = twin.description();
-        let Some(view) = frame.reported(description) else { return };
+        let Some(view) = frame.reported(description) else { return 0 };
         let shared = Shared {
             source: view.source,
             server: view.server,
@@ -108,12 +117,30 @@ impl Dialect for Twins {
         };
         let identity = Identity { epoch: frame.epoch, seq: frame.seq, historical };
         let timeline = state.timeline();
-        readings::write(out, keys, description, timeline, identity, &shared, view.iter());
+        if keys.all() {
+            readings::write(out, keys, description, timeline, identity, &shared, view.iter());
+            return view.len();
+        }
+        let wanted = view.iter().filter(|entry| keys.wants(entry.index));
+        readings::write(out, keys, description, timeline, identity, &shared, wanted.clone());
+        wanted.count()
+    }
+
+    fn envelope(&self) -> Option<Envelope> {
+        Some(Envelope {
+            topic: format!("{}/batch", self.prefix),
+            gzip_topic: format!("{}/batch/gzip", self.prefix),
+            begin: "[",
+            between: ",",
+            end: "]",
+            content_type: "application/json",
+        })
     }
 
     fn record(&mut self, state: &State, commit: &Commit, historical: bool) -> Option<Message> {
         let Body::Twin { handle, twin: id, what, .. } = &commit.body else {
-            let (level, payload) = records::gateway(&self.gateway, state, commit, historical)?;
+            let own = &*self.principal.name;
+            let (level, payload) = records::gateway(&self.gateway, own, state, commit, historical)?;
             return Some(self.message(level, payload, false));
         };
         let gone;
@@ -125,7 +152,8 @@ impl Dialect for Twins {
             }
             None => return None,
         };
-        let keys = Self::keys(&mut self.keys, &self.prefix, &self.gateway, twin)?;
+        let of = (&*self.prefix, &*self.gateway);
+        let keys = Self::keys(&mut self.keys, of, &self.points, twin)?;
         let (level, payload) =
             records::twin(keys, state, twin, commit, historical, &self.principal)?;
         Some(Message { topic: format!("{}{level}", keys.topics), payload, retain: false })
@@ -139,14 +167,14 @@ impl Dialect for Twins {
         topic: &mut String,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Some(keys) = Self::keys(&mut self.keys, &self.prefix, &self.gateway, twin) else {
-            return false;
-        };
+        let of = (&*self.prefix, &*self.gateway);
+        let keys = Self::keys(&mut self.keys, of, &self.points, twin);
+        let Some(keys) = keys else { return false };
         topic.clone_from(&keys.topics);
         match document {
             Document::Description => {
                 topic.push_str("description");
-                out.extend_from_slice(&documents::description(&self.gateway, twin));
+                out.extend_from_slice(&documents::description(&self.gateway, keys, twin));
             }
             Document::LifeCycle => {
                 topic.push_str("lifecycle");
@@ -156,6 +184,9 @@ impl Dialect for Twins {
                 let Some(name) = twin.description().features.get(usize::from(feature)) else {
                     return false;
                 };
+                if !keys.all() && keys.properties(feature).is_empty() {
+                    return false;
+                }
                 topic.push_str("state/");
                 topic.push_str(name.as_str());
                 documents::feature(out, keys, state, twin, feature);
@@ -164,12 +195,21 @@ impl Dialect for Twins {
         true
     }
 
-    fn purged(&mut self, handle: Handle, twin: &TwinId, features: &[twin::Name]) -> Vec<String> {
+    fn purged(
+        &mut self,
+        state: &State,
+        handle: Handle,
+        twin: &TwinId,
+        features: &[twin::Name],
+    ) -> Vec<String> {
         if let Some(keys) = usize::try_from(handle.0).ok().and_then(|at| self.keys.get_mut(at)) {
             *keys = Keys::default();
         }
-        let states = features.iter().map(|feature| format!("state/{feature}"));
-        let levels = ["description", "lifecycle"].map(String::from).into_iter().chain(states);
+        let heir = state.twin(twin).map(|heir| &heir.description().features);
+        let left = features.iter().filter(|f| heir.is_none_or(|features| !features.contains(f)));
+        let states = left.map(|feature| format!("state/{feature}"));
+        let whole = ["description", "lifecycle"].map(String::from).into_iter();
+        let levels = whole.filter(|_| heir.is_none()).chain(states);
         levels.map(|level| format!("{}/twins/{twin}/{level}", self.prefix)).collect()
     }
 
@@ -188,7 +228,7 @@ impl Dialect for Twins {
         json::string(&mut out, &self.gateway);
         out.extend_from_slice(b",\"twin\":");
         json::string(&mut out, answer.twin.as_str());
-        if let Said::Known(entry) = answer.said {
+        if let Said::Known(entry, _) = answer.said {
             let epoch = state.timeline().span_of(entry.seq).map_or(state.epoch(), |s| s.epoch);
             out.extend_from_slice(b",\"epoch\":");
             json::number(&mut out, epoch);
@@ -199,8 +239,11 @@ impl Dialect for Twins {
             records::outcome_id(&mut out, key, None);
         }
         match answer.said {
-            Said::Known(entry) => {
+            Said::Known(entry, differs) => {
                 out.extend_from_slice(b",\"repeat\":true,");
+                if differs {
+                    out.extend_from_slice(b"\"differs\":true,");
+                }
                 documents::stage(&mut out, &entry.stage);
             }
             Said::Refused(reason, words) => {

@@ -61,9 +61,11 @@ pub(super) fn twin(
     Some((level, out))
 }
 
-/// The last topic level and the payload for a commit of the gateway itself.
+/// The last topic level and the payload for a commit of the gateway itself. What a link passed over is told by that link,
+/// `own`, alone.
 pub(super) fn gateway(
     gateway: &str,
+    own: &str,
     state: &State,
     commit: &Commit,
     historical: bool,
@@ -105,6 +107,15 @@ pub(super) fn gateway(
         }
         // The store's own business: lanes do not carry them.
         GatewayEvent::Revs { .. } | GatewayEvent::Forgotten { .. } => return None,
+        GatewayEvent::PassedOver { link, first, last, count, why } => {
+            (link.as_str() == own).then_some(())?;
+            gap(&mut out, *first, *last, "refused");
+            out.extend_from_slice(b",\"count\":");
+            json::number(&mut out, *count);
+            out.extend_from_slice(b",\"detail\":");
+            json::string(&mut out, why);
+            "gaps"
+        }
     };
     out.push(b'}');
     Some((level, out))
@@ -331,7 +342,7 @@ fn thinned(
     }
     out.extend_from_slice(b",\"values\":{");
     let mut first = true;
-    for entry in &envelope.entries {
+    for entry in envelope.entries.iter().filter(|entry| keys.wants(entry.index)) {
         comma(out, &mut first);
         out.extend_from_slice(keys.key(entry.index));
         out.extend_from_slice(b"{\"count\":");

@@ -23,6 +23,8 @@ use twin::{
 };
 use twin_store::{Class, Store};
 
+pub mod scripted;
+
 #[path = "../../src/sample.rs"]
 pub(crate) mod sample;
 
@@ -278,8 +280,17 @@ impl Gateway {
 
     /// Opens the store in this directory, once more where it has been there before.
     pub async fn open(dir: Arc<TempDir>, stop: &CancellationToken, clock: Clock) -> Self {
+        Self::with(dir, stop, clock, twin_store::Options::new("plant-7".parse().unwrap())).await
+    }
+
+    /// The same, with a store like this.
+    pub async fn with(
+        dir: Arc<TempDir>,
+        stop: &CancellationToken,
+        clock: Clock,
+        options: twin_store::Options,
+    ) -> Self {
         let (scope, ended) = Scope::new("test", stop);
-        let options = twin_store::Options::new("plant-7".parse().unwrap());
         let disk = Arc::new(twin_store::Directory::take(dir.path()).unwrap());
         let opened = twin_store::open(disk, options, clock.clone()).unwrap();
         let (submissions, queue) = mpsc::channel(1024);
@@ -336,6 +347,20 @@ impl Gateway {
         self.submissions.send(Submission::change(change)).await.unwrap();
     }
 
+    /// The commits of this kind that the log has.
+    pub fn logged(&self, kind: twin_store::Kind) -> Vec<twin::Commit> {
+        let mut follower = self.store.follow(twin::Seq(1));
+        let mut found = Vec::new();
+        loop {
+            let frames = follower.ready();
+            if frames.is_empty() {
+                return found;
+            }
+            let these = frames.iter().filter(|frame| frame.kind == kind);
+            self.store.read(|state| found.extend(these.filter_map(|frame| frame.commit(state))));
+        }
+    }
+
     /// Runs a link to this port until `stop`.
     pub fn link(&self, spec: LinkSpec, stop: &CancellationToken) -> watch::Receiver<LinkStatus> {
         self.link_to(spec, self.submissions.clone(), stop)
@@ -353,9 +378,11 @@ impl Gateway {
             submissions,
             clock: self.clock.clone(),
             credentials: None::<PathBuf>,
+            blocking: self.scope.clone(),
         };
         let dialect =
-            Twins::new("plant-7", &spec.prefix, spec.name.as_str(), spec.commands.is_some());
+            Twins::new("plant-7", &spec.prefix, spec.name.as_str(), spec.commands.is_some())
+                .of_points(&spec.points);
         let (link, status) = Link::new(spec, Box::new(dialect), around);
         self.scope.spawn("link", link.run(stop.clone()));
         status
@@ -383,6 +410,13 @@ pub fn spec(port: u16, version: wire::Version) -> LinkSpec {
         classes: Class::ALL.to_vec(),
         strict: false,
         backlog_rate: None,
+        points: vec![Pattern::new("*")],
+        batch: None,
+        zone: jiff::tz::TimeZone::UTC,
+        schedule: Vec::new(),
+        budget: None,
+        command_rate: 20,
+        alarm_after: Duration::from_secs(300),
     }
 }
 
