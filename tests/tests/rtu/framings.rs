@@ -182,7 +182,8 @@ async fn a_device_says_what_it_is_and_is_written_in_other_ways() {
     let mask = Format { partial: PartialWrite::Mask, ..Format::new(bit) };
     let points = [
         codec(110, format(Kind::Int(Int::U32))).unwrap(),
-        codec(112, mask).unwrap(),
+        codec(112, mask.clone()).unwrap(),
+        codec(112, Format { kind: Kind::Bit { of: Whole::Bits16, bit: 5 }, ..mask }).unwrap(),
         codec(112, Format::new(Kind::Int(Int::U16))).unwrap(),
     ];
     let mut spec = device(1, Duration::from_millis(100), TIMEOUT, &points);
@@ -201,9 +202,10 @@ async fn a_device_says_what_it_is_and_is_written_in_other_ways() {
     }
     // Registers 110 to 112 are nobody's but ours.
     for (id, index, value) in [
-        (1, 2, Value::Unsigned(0x00F1)),
-        (2, 1, Value::Bool(true)),
-        (3, 0, Value::Unsigned(0x0001_0203)),
+        (1, 1, Value::Bool(true)),
+        (2, 2, Value::Bool(true)),
+        (3, 1, Value::Bool(false)),
+        (4, 0, Value::Unsigned(0x0001_0203)),
     ] {
         rig.order(id, 1, index, value.clone()).await;
         assert_eq!(rig.step().await, Step::Sent { expected: value.clone() });
@@ -212,7 +214,7 @@ async fn a_device_says_what_it_is_and_is_written_in_other_ways() {
         assert_eq!(back.iter().find(|e| e.index == index).unwrap().value, Some(value));
     }
     let last = rig.values(1).await;
-    assert_eq!(last[2].value, Some(Value::Unsigned(0x00F9)), "only the one bit was set");
+    assert_eq!(last[3].value, Some(Value::Unsigned(0x0020)), "each bit for itself");
     scope.join().await;
     let asked: Vec<_> = lab.lines("plant.jsonl").iter().filter_map(|e| e["fc"].as_u64()).collect();
     assert!(asked.contains(&22) && asked.contains(&23), "{asked:?}");
