@@ -19,11 +19,18 @@ pub(crate) struct FamilyReader {
     peeked: Option<(Whole, u32)>,
     /// The last attempt to read did not fail.
     well: bool,
+    /// Segments opened so far.
+    opened: u64,
 }
 
 impl FamilyReader {
     pub(crate) fn new(family: Family, from: Seq) -> Self {
-        Self { family, next: from, current: None, peeked: None, well: true }
+        Self { family, next: from, current: None, peeked: None, well: true, opened: 0 }
+    }
+
+    /// What it reads is no longer what is kept.
+    pub(crate) fn stale(&self) -> bool {
+        self.current.as_ref().is_some_and(|reader| reader.segment.has_left())
     }
 
     /// The next commit's place in the order.
@@ -138,12 +145,15 @@ impl FamilyReader {
         loop {
             let found = shared.lock().catalog.find(self.family, self.next).cloned();
             let Some(segment) = found else { return Ok(None) };
-            if segment.footer().is_some() && !want(&segment) {
+            if !want(&segment) {
                 self.next = segment.last().next();
                 continue;
             }
             match shared.disk.open(&segment.name) {
-                Ok(file) => return Ok(Some(SegmentReader::new(segment, file))),
+                Ok(file) => {
+                    self.opened += 1;
+                    return Ok(Some(SegmentReader::new(segment, file)));
+                }
                 // Retention was quicker.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     shared.lock().readable(&segment.name);
@@ -181,6 +191,11 @@ pub(crate) struct Merge {
 impl Merge {
     pub(crate) fn new(from: Seq) -> Self {
         Self { families: [Family::Samples, Family::Records].map(|f| FamilyReader::new(f, from)) }
+    }
+
+    /// Segments opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.families.iter().map(|family| family.opened).sum()
     }
 
     /// The next stored frame from `from` on.

@@ -361,6 +361,7 @@ fn cause_word(cause: GapCause) -> &'static str {
         GapCause::Damage => "damage",
         GapCause::Retention => "retention",
         GapCause::Full => "full",
+        GapCause::Thinned => "thinned",
     }
 }
 
