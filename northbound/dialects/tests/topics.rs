@@ -198,6 +198,8 @@ fn pure(story: &mut Story) {
         };
         let (first, last, cause) = (Seq(21), Seq(34), GapCause::Crash);
         examples.push(("gap", gateway(GatewayEvent::Gap { first, last, cause })));
+        let (first, last, cause) = (Seq(20_100), Seq(31_400), GapCause::Thinned);
+        examples.push(("gap-thinned", gateway(GatewayEvent::Gap { first, last, cause })));
         examples.push(("clock", gateway(GatewayEvent::ClockSet { offset: sample::OFFSET })));
         let entry = EnvelopeEntry {
             index: 0,
