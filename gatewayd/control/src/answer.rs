@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Line, Link, Point, Reloaded, Status, Twin, Update, Version, Why, Writes};
+use crate::{
+    Command, Line, Link, Page, Point, Reloaded, Status, Twin, Update, Version, Why, Writes,
+};
 
 /// A line from the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +69,8 @@ pub enum Answer {
     Why(Why),
     /// To [`crate::Request::Writes`].
     Writes(Writes),
+    /// To [`crate::Request::History`], part by part.
+    History(Page),
     /// To [`crate::Request::Reload`].
     Reloaded(Reloaded),
     /// To anything that cannot be done.

@@ -1,18 +1,21 @@
 //! Requests and answers of the local API as plain types with one versioned JSON encoding.
 //!
 //! One JSON object per line over a Unix socket. A line to the daemon is an [`Ask`], a line back is a [`Reply`].
-//! A request gets one reply, with two exceptions: [`Request::Watch`] gets replies until the caller hangs up, and
-//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`.
+//! A request gets one reply, with three exceptions: [`Request::Watch`] gets replies until the caller hangs up,
+//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`, and [`Request::History`] gets one
+//! [`Page`] after the other until one has `ended`.
 //! A caller may send the next request on the same connection after the last reply.
 //!
 //! Deliberately absent: logic, sockets, tables for people.
 
 mod answer;
+mod history;
 mod request;
 mod twins;
 mod works;
 
 pub use answer::{Answer, Code, Failure, Reply};
+pub use history::{Effort, Page, Past, Row, Summary, When};
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{

@@ -95,6 +95,8 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on: Option<bool>,
     },
+    /// What was.
+    History(crate::Past),
     /// Reads the configuration again and applies what changed.
     Reload,
 }

@@ -2,7 +2,8 @@
 #![cfg(test)]
 
 use control::{
-    Answer, Ask, Code, Command, Failure, Point, Reply, Request, Section, Twin, Update, Why, Writes,
+    Answer, Ask, Code, Command, Effort, Failure, Page, Past, Point, Reply, Request, Row, Section,
+    Summary, Twin, Update, When, Why, Writes,
 };
 use serde_json::json;
 
@@ -40,6 +41,56 @@ fn requests() {
     );
     ask(Request::LinksSkip { link: "cloud".into() }, r#"{"v":1,"do":"links-skip","link":"cloud"}"#);
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
+    let past = Past {
+        twin: Some("meter".into()),
+        points: vec!["grid/power".into()],
+        since: Some(When::AgoMs(7_200_000)),
+        until: Some(When::At("2026-11-23T10:00:00Z".into())),
+        every_ms: Some(300_000),
+        class: Some("sample".into()),
+        ..Past::default()
+    };
+    ask(
+        Request::History(past),
+        r#"{"v":1,"do":"history","twin":"meter","points":["grid/power"],"since":{"ago_ms":7200000},"until":{"at":"2026-11-23T10:00:00Z"},"every_ms":300000,"class":"sample"}"#,
+    );
+    ask(Request::History(Past::default()), r#"{"v":1,"do":"history"}"#);
+}
+
+#[test]
+fn pages_of_the_past() {
+    let reading = Row {
+        time: Some("2026-11-23T10:00:00.000Z".into()),
+        seq: Some(7),
+        epoch: Some(1),
+        twin: Some("meter".into()),
+        what: "reported".into(),
+        point: Some("grid/power".into()),
+        value: json!(12.5),
+        text: Some("12.5".into()),
+        unit: Some("W".into()),
+        quality: Some("good".into()),
+        ..Row::default()
+    };
+    let page = Page { rows: vec![reading], ended: false, effort: None };
+    reply(
+        Answer::History(page),
+        r#"{"v":1,"is":"history","rows":[{"time":"2026-11-23T10:00:00.000Z","seq":7,"epoch":1,"twin":"meter","what":"reported","point":"grid/power","value":12.5,"text":"12.5","unit":"W","quality":"good"}],"ended":false}"#,
+    );
+    let summary = Summary {
+        count: 3,
+        not_good: 1,
+        min: Some(1.0),
+        max: Some(2.0),
+        mean: Some(1.5),
+        until: None,
+    };
+    let bucket = Row { what: "bucket".into(), summary: Some(summary), ..Row::default() };
+    let effort = Some(Effort { segments: 2, passed: 900, decoded: 3 });
+    reply(
+        Answer::History(Page { rows: vec![bucket], ended: true, effort }),
+        r#"{"v":1,"is":"history","rows":[{"what":"bucket","summary":{"count":3,"not_good":1,"min":1.0,"max":2.0,"mean":1.5}}],"ended":true,"effort":{"segments":2,"passed":900,"decoded":3}}"#,
+    );
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use control::{Answer, Code, Failure, Reply, Request};
+use control::{Answer, Code, Failure, Past, Reply, Request};
 
 use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
-use super::{generate, twins, works};
+use super::{generate, history, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -71,6 +71,9 @@ fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
 fn ask(tool: &Tool, screen: &mut Screen, request: Request) -> Result<Exit, ToolError> {
     let mut client = Client::connect(&tool.socket)?;
     client.ask(request)?;
+    if let Command::History { csv: true, .. } = tool.command {
+        history::heading(screen)?;
+    }
     loop {
         let answer = client.answer()?;
         if tool.json {
@@ -133,6 +136,20 @@ fn request(command: &Command) -> Request {
                 WritesAction::Status => None,
             },
         },
+        Command::History { of, points, since, until, from, to, last, every, class, csv: _ } => {
+            let (twin, point) = of.as_deref().map(split).unzip();
+            Request::History(Past {
+                twin,
+                points: point.flatten().into_iter().chain(points.iter().cloned()).collect(),
+                since: since.clone(),
+                until: until.clone(),
+                from: *from,
+                to: *to,
+                last: *last,
+                every_ms: every.map(millis),
+                class: class.clone(),
+            })
+        }
         Command::Reload => Request::Reload,
     }
 }
@@ -161,6 +178,9 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Why(why) => twins::why(screen, why),
         Answer::Writes(writes) => works::writes(screen, writes),
         Answer::Reloaded(reloaded) => works::reloaded(screen, reloaded),
+        Answer::History(page) => {
+            history::page(screen, page, matches!(command, Command::History { csv: true, .. }))
+        }
         Answer::Error(Failure { message, help, .. }) => {
             complain(message, help.as_deref());
             Ok(())
@@ -172,6 +192,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
 fn exit(answer: &Answer) -> Option<Exit> {
     match answer {
         Answer::Update(_) => None,
+        Answer::History(page) if !page.ended => None,
         Answer::Command(command) if !command.ended => None,
         Answer::Command(command) => Some(match &*command.stage {
             "accepted" | "confirmed" => Exit::Done,
