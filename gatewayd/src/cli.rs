@@ -168,6 +168,39 @@ pub enum Command {
         #[command(flatten)]
         watch: Watched,
     },
+    /// Show what was: readings, alarms, records.
+    History {
+        /// Of this twin or point; of everything without.
+        #[arg(value_name = "TWIN[/POINT]")]
+        of: Option<String>,
+        /// Further points of the same twin.
+        #[arg(value_name = "POINT")]
+        points: Vec<String>,
+        /// From this time on: 2h (ago), or 2026-11-23T10:00:00Z. Times are those of the commits.
+        #[arg(long, value_name = "TIME", value_parser = when)]
+        since: Option<control::When>,
+        /// Up to this time.
+        #[arg(long, value_name = "TIME", value_parser = when)]
+        until: Option<control::When>,
+        /// From this commit on.
+        #[arg(long, value_name = "SEQ")]
+        from: Option<u64>,
+        /// Up to this commit.
+        #[arg(long, value_name = "SEQ")]
+        to: Option<u64>,
+        /// The last so many commits of all that.
+        #[arg(long, value_name = "N")]
+        last: Option<u32>,
+        /// Sum readings up: smallest, largest, mean and last value per so much time.
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        every: Option<Duration>,
+        /// Only this class of commits.
+        #[arg(long, value_parser = ["alarm", "record", "sample"])]
+        class: Option<String>,
+        /// Print CSV with a heading.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
     /// Show how the daemon is.
     Status,
     /// Print the JSON schema of a configuration file, for editors.
@@ -243,6 +276,18 @@ pub fn tool() -> clap::Command {
 /// The command line of the daemon, without the tool in it.
 pub fn daemon() -> clap::Command {
     DaemonLine::command().mut_subcommand("ctl", |ctl| ctl.hide(true))
+}
+
+fn when(text: &str) -> Result<control::When, String> {
+    if let Ok(ago) = duration(text) {
+        return Ok(control::When::AgoMs(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)));
+    }
+    match twin::Timestamp::parse(text) {
+        Some(_) => Ok(control::When::At(text.into())),
+        None => {
+            Err("a time is how long ago it was, like 90s, 2h or 3d, or 2026-11-23T10:00:00Z".into())
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

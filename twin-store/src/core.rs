@@ -1,5 +1,6 @@
 //! The writer without its task: what becomes of a batch. Time passes only where it is asked of the clock.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use crate::job::SyncFile;
 use crate::log::Log;
 use crate::ranges::Ranges;
 use crate::record::{self, Raw};
-use crate::segment::Family;
+use crate::retention::Dropped;
+use crate::segment::{Family, Segment};
 use crate::shared::{Inner, Shared};
 use crate::troubles::Part;
 
@@ -44,10 +46,27 @@ pub(crate) struct Core {
     pub(crate) unsynced_since: Option<Boottime>,
     /// Bytes of log since the last snapshot.
     pub(crate) unsnapshotted: u64,
-    /// Files to be removed by the next job.
+    /// Files to be removed; what goes with them is on record. They stay here until they are gone.
     pub(crate) removing: Vec<String>,
-    /// Stretches that retention dropped and that are not recorded yet.
-    pub(crate) dropped: Vec<(Seq, Seq)>,
+    /// Some of them could not be removed: no further attempt before the next tick.
+    pub(crate) removal_failed: bool,
+    /// Segments that retention dropped and that no record tells of yet: their files stay until one does.
+    pub(crate) dropped: Vec<Dropped>,
+    /// The disk had no room for a write.
+    pub(crate) crowded: bool,
+    /// Samples to be thinned next.
+    pub(crate) thin_due: Option<Arc<Segment>>,
+    /// A thinning is under way.
+    pub(crate) thinning: bool,
+    /// The last thinning found no room: something has to be dropped first.
+    pub(crate) too_full_to_thin: bool,
+    /// Segments of samples that thinning would not make smaller, or cannot read.
+    pub(crate) spent: BTreeSet<u64>,
+    /// Positions are not written before this commit is durable: lanes that have moved past what went, or into what came
+    /// in its place, must not be found there after a crash that undid it.
+    pub(crate) positions_wait: Seq,
+    /// Records of positions that are not durable yet.
+    pub(crate) unsettled_positions: Vec<Seq>,
     /// Snapshots on disk, oldest first.
     pub(crate) snapshots: Vec<Seq>,
     pub(crate) snapshot_due: bool,
@@ -77,7 +96,15 @@ impl Core {
             unsynced_since: None,
             unsnapshotted: 0,
             removing: Vec::new(),
+            removal_failed: false,
             dropped: Vec::new(),
+            crowded: false,
+            thin_due: None,
+            thinning: false,
+            too_full_to_thin: false,
+            spent: BTreeSet::new(),
+            positions_wait: Seq(0),
+            unsettled_positions: Vec::new(),
             snapshots,
             snapshot_due: false,
             snapshot_failed: false,
@@ -274,11 +301,8 @@ impl Core {
         bytes: &mut [u8],
     ) -> std::io::Result<()> {
         let wrote = self.log.append(&mut inner.catalog, family, first, bytes);
-        if wrote.as_ref().is_err_and(full) && self.make_room(inner) {
-            self.log.append(&mut inner.catalog, family, first, bytes)?;
-        } else {
-            wrote?;
-        }
+        self.crowded |= wrote.as_ref().is_err_and(full);
+        wrote?;
         inner.counters.writes += 1;
         inner.counters.bytes += bytes.len() as u64;
         self.unsnapshotted += bytes.len() as u64;
@@ -323,14 +347,14 @@ impl Core {
     pub(crate) fn begin_epoch(
         &mut self,
         inner: &mut Inner,
-        events: Vec<GatewayEvent>,
+        events: &[GatewayEvent],
     ) -> Result<(), Refusal> {
         let now = self.now();
         let mut bytes = Vec::new();
         let mut commits = Vec::new();
         let first = inner.head.next();
         for (seq, event) in (first.0..).map(Seq).zip(events) {
-            let body = Body::Gateway(event);
+            let body = Body::Gateway(event.clone());
             let commit = Commit { seq, epoch: self.shared.epoch, at: now.boottime, body };
             encode(&mut bytes, &inner.state, &commit);
             commits.push(commit);
@@ -371,7 +395,11 @@ impl Core {
         crate::links::put_notes(&mut bytes, dirty);
         frame::finish(&mut bytes, start, Kind::Positions, Class::Record);
         if self.write_record(inner, seq, &mut bytes, Family::Records).is_ok() {
-            inner.links.links.values_mut().for_each(|link| link.dirty = false);
+            for link in inner.links.links.values_mut().filter(|link| all || link.dirty) {
+                link.dirty = false;
+                link.wrote(seq);
+            }
+            self.unsettled_positions.push(seq);
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Footer {
     pub(crate) classes: u8,
     /// The twins that occur, sorted, with their revs as of the segment's end and the description revision that reads them.
     pub(crate) twins: Vec<(Handle, u64, u32)>,
+    /// How often its samples have been thinned.
+    pub(crate) thin: u8,
 }
 
 /// A footer in the making: what the frames so far come to.
@@ -107,7 +109,14 @@ impl Summary {
             lasting: self.lasting,
             classes: self.classes,
             twins: self.handles.iter().map(twin).collect(),
+            thin: 0,
         }
+    }
+
+    /// The footer of frames that stand for those of another segment: what that one said of the log goes on to hold.
+    pub(crate) fn instead_of(&self, other: &Footer) -> Footer {
+        let Self { count, lasting, classes, .. } = *self;
+        Footer { count, lasting, classes, ..other.clone() }
     }
 }
 
@@ -137,6 +146,9 @@ impl Footer {
             out.put_varint(*rev);
             out.put_varint(u64::from(*revision));
         }
+        if self.thin > 0 {
+            out.put_u8(self.thin);
+        }
         frame::finish(&mut out, start, Kind::Footer, Class::Record);
         frame::seal(segment, &mut out);
         out
@@ -156,6 +168,7 @@ impl Footer {
             lasting: take.varint()?,
             classes: take.u8()?,
             twins: take.list(|t| Some((Handle(t.varint32()?), t.varint()?, t.varint32()?)))?,
+            thin: take.u8().unwrap_or(0),
         })
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Job {
     pub(crate) dir: bool,
     /// A snapshot to be kept, once everything that it stands on is durable.
     pub(crate) snapshot: Option<SnapshotFile>,
-    /// Files that nobody needs any more, once that is durable.
+    /// Files that nobody needs any more, once that and what says so is durable.
     pub(crate) remove: Vec<String>,
     pub(crate) spares: Vec<(Family, u64)>,
 }
@@ -52,6 +52,10 @@ pub(crate) struct Done {
     pub(crate) failed: Vec<(SyncFile, io::Error)>,
     pub(crate) dir: Option<io::Error>,
     pub(crate) snapshot: Option<Result<Seq, io::Error>>,
+    /// How many files were to be removed.
+    pub(crate) asked_to_remove: usize,
+    /// Files that are there no more.
+    pub(crate) removed: Vec<String>,
     pub(crate) spares: Vec<(Family, io::Result<()>)>,
     /// Calls of fsync and fdatasync.
     pub(crate) syncs: u64,
@@ -87,6 +91,8 @@ impl Job {
             failed: Vec::new(),
             dir: None,
             snapshot: None,
+            asked_to_remove: self.remove.len(),
+            removed: Vec::new(),
             spares: Vec::new(),
             syncs: 0,
         };
@@ -108,8 +114,11 @@ impl Job {
                 done.snapshot = Some(kept.map(|()| snapshot.seq));
             }
             for name in self.remove {
-                if let Err(error) = self.disk.remove(&name) {
-                    tracing::warn!("cannot remove {name} from the store: {error}");
+                match self.disk.remove(&name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        tracing::warn!("cannot remove {name} from the store yet: {error}");
+                    }
+                    _ => done.removed.push(name),
                 }
             }
         } else if self.snapshot.is_some() {

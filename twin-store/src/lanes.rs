@@ -258,7 +258,7 @@ impl Lanes {
         let mut reader = self
             .readers
             .remove(&(class, number))
-            .filter(|reader| reader.at() <= from)
+            .filter(|reader| reader.at() <= from && !reader.stale())
             .unwrap_or_else(|| FamilyReader::new(family, from));
         let (start, mut bytes) = (out.len(), 0);
         let mut passed = until.next();

@@ -8,7 +8,7 @@
 //! - What the disk fails to keep is said by the log itself, not only in messages.
 //!
 //! The layers, lowest first: [`Disk`] · frames and records · segments and the log · the writer · ring, lanes, followers,
-//! history. Deliberately absent: adapters, northbound words, JSON, configuration files, thinning (the format knows it).
+//! history. Deliberately absent: adapters, northbound words, JSON, configuration files.
 
 mod admission;
 mod age;
@@ -43,6 +43,8 @@ mod shared;
 mod snapshot;
 mod statistics;
 mod store;
+mod thin;
+mod thinning;
 #[cfg(test)]
 mod trial;
 mod troubles;
@@ -56,7 +58,7 @@ pub use follow::Follower;
 pub use frame::{Class, Frame, Kind};
 pub use freshness::{Fresh, Freshness};
 pub use fuzz::fuzz_one;
-pub use history::Query;
+pub use history::{Effort, History, Query};
 pub use lanes::{LaneId, Lanes, Limit, Resume, Want};
 pub use options::{Budget, Options};
 pub use record::reported::{Entries, EntryView, ReportedView};

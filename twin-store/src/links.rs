@@ -3,7 +3,7 @@
 //! A lane is the range `[next, end]` of one class. Invariant: every commit of the class below `next` was settled or
 //! carries nothing for the link, or lies in another lane of the link.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use twin::{Name, Seq};
 
@@ -32,6 +32,16 @@ pub(crate) struct Link {
     pub(crate) omits: [bool; 3],
     /// What the link itself keeps beside its positions; the store does not look at it.
     pub(crate) note: Vec<u8>,
+    /// Where its lanes of samples stand as the disk has it, by the records that may be the last one to survive.
+    marks: Vec<Mark>,
+}
+
+/// Where lanes stand by a record of positions or by a snapshot.
+#[derive(Debug, Clone)]
+struct Mark {
+    at: Seq,
+    snapshot: bool,
+    stands: Vec<Seq>,
 }
 
 /// A range of the log that a link still has to deliver.
@@ -172,6 +182,38 @@ impl Link {
         self.dirty |= lanes.len() < before;
     }
 
+    /// It has nothing to deliver any more, which its next record says.
+    pub(crate) fn forget(&mut self) {
+        let marks = std::mem::take(&mut self.marks);
+        *self = Self { dirty: true, marks, ..Self::default() };
+    }
+
+    /// Where its lanes of samples begin and go on after their ends.
+    fn stands(&self) -> Vec<Seq> {
+        let lanes = self.lanes[Class::Sample as usize].iter();
+        lanes.flat_map(|l| [Some(l.next), l.end.map(Seq::next)]).flatten().collect()
+    }
+
+    /// Its positions are in the record with this number.
+    pub(crate) fn wrote(&mut self, at: Seq) {
+        let stands = self.stands();
+        self.marks.push(Mark { at, snapshot: false, stands });
+    }
+
+    /// Its positions are in a snapshot that is about to be kept, beside the one before.
+    pub(crate) fn snapped(&mut self, at: Seq) {
+        let stands = self.stands();
+        self.marks.push(Mark { at, snapshot: true, stands });
+        let older = self.marks.iter().rev().filter(|mark| mark.snapshot).nth(1).map(|mark| mark.at);
+        self.marks.retain(|mark| !mark.snapshot || older.is_none_or(|older| mark.at >= older));
+    }
+
+    /// Everything up to here is durable: the last record of positions stands above all before it.
+    pub(crate) fn kept(&mut self, durable: Seq) {
+        let last = self.marks.iter().rposition(|mark| !mark.snapshot && mark.at <= durable);
+        self.marks.drain(..last.unwrap_or(0));
+    }
+
     /// The operator gives up what lies before `to`.
     pub(crate) fn skip(&mut self, class: Option<Class>, to: Seq) {
         self.generation += 1;
@@ -195,6 +237,8 @@ impl Link {
         }
         Class::ALL.into_iter().for_each(|class| self.tidy(class));
         self.dirty = false;
+        let stands = self.stands();
+        self.marks = vec![Mark { at: Seq(0), snapshot: false, stands }];
     }
 }
 
@@ -296,6 +340,33 @@ impl Links {
 
     pub(crate) fn dirty(&self) -> bool {
         self.links.values().any(|link| link.dirty)
+    }
+
+    /// Where lanes of samples stand, or will stand after a crash.
+    pub(crate) fn marks(&self) -> BTreeSet<Seq> {
+        let mut marks = BTreeSet::new();
+        for link in self.links.values() {
+            marks.extend(link.stands());
+            marks.extend(link.lanes[Class::Sample as usize].iter().map(|lane| lane.cursor));
+            marks.extend(link.marks.iter().flat_map(|mark| &mark.stands));
+        }
+        marks
+    }
+
+    /// Whether samples of this stretch are under way on some link.
+    pub(crate) fn busy(&self, first: Seq, last: Seq) -> bool {
+        let lanes = self.links.values().flat_map(|link| &link.lanes[Class::Sample as usize]);
+        let under_way = |lane: &Lane| {
+            let ends = lane.inflight.front().zip(lane.inflight.back());
+            ends.is_some_and(|((a, _), (b, _))| *a <= last && first <= *b)
+        };
+        lanes.into_iter().any(under_way)
+    }
+
+    /// Whether every link has delivered the samples up to here.
+    pub(crate) fn delivered(&self, last: Seq) -> bool {
+        let lanes = self.links.values().flat_map(|link| &link.lanes[Class::Sample as usize]);
+        lanes.into_iter().all(|lane| lane.next > last)
     }
 
     /// Whether every lane that is served has passed this commit.

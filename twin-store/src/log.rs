@@ -8,13 +8,16 @@ use twin::{Seq, State};
 use crate::catalog::Catalog;
 use crate::disk::{Disk, File, full, zero_fill};
 use crate::footer::{Footer, Summary};
-use crate::frame::{self, Header};
+use crate::frame::{self, Header, Kind};
 use crate::job::{Job, SyncFile};
 use crate::segment::{Family, HEADER, Segment, SegmentHeader};
 
 /// Room that a segment keeps for its footer, and for each twin in it; a full disk gives no more.
 const FOOTER_ROOM: u64 = 256;
 const FOOTER_ENTRY: u64 = 20;
+
+/// Room of a segment of records that only gaps may use: a full disk gives none for the record which says what goes.
+const GAP_ROOM: u64 = 512;
 
 /// The segments that are being written.
 pub(crate) struct Log {
@@ -27,6 +30,8 @@ pub(crate) struct Log {
     closing: Vec<Active>,
     /// A name was made or changed that the directory may still forget.
     dir_dirty: bool,
+    /// Files that failed and of which nothing is needed once what they held lies elsewhere.
+    failed: Vec<String>,
     spare: [Spare; 3],
 }
 
@@ -65,6 +70,7 @@ impl Log {
             active: [const { None }; 3],
             closing: Vec::new(),
             dir_dirty: false,
+            failed: Vec::new(),
             spare: [Spare::Missing; 3],
         }
     }
@@ -93,11 +99,15 @@ impl Log {
         first: Seq,
         bytes: &mut [u8],
     ) -> io::Result<()> {
-        if self.try_append(catalog, family, first, bytes).is_ok() {
-            return Ok(());
+        match self.try_append(catalog, family, first, bytes) {
+            // No room for another segment: the current one still takes what is small, gaps above all.
+            Err(error) if full(&error) => Err(error),
+            Err(_) => {
+                self.close(family);
+                self.try_append(catalog, family, first, bytes).inspect_err(|_| self.close(family))
+            }
+            Ok(()) => Ok(()),
         }
-        self.close(family);
-        self.try_append(catalog, family, first, bytes).inspect_err(|_| self.close(family))
     }
 
     /// Makes sure that there is a segment to write into.
@@ -121,14 +131,13 @@ impl Log {
         bytes: &mut [u8],
     ) -> io::Result<()> {
         let length = bytes.len() as u64;
-        if self.active[family.at()].as_ref().is_some_and(|a| a.room() < length) {
-            self.close(family);
+        let gap = Header::take(bytes).is_some_and(|header| header.kind == Kind::Gap as u8);
+        let kept = if family == Family::Records && !gap { GAP_ROOM } else { 0 };
+        let fits = |active: &&mut Active| active.room() >= length + kept;
+        match self.active[family.at()].as_mut().filter(fits) {
+            Some(active) => active.write(bytes),
+            None => self.begin(catalog, family, first, length)?.write(bytes),
         }
-        let active = match &mut self.active[family.at()] {
-            Some(active) => active,
-            None => self.begin(catalog, family, first, length)?,
-        };
-        active.write(bytes)
     }
 
     fn begin(
@@ -139,6 +148,7 @@ impl Log {
         length: u64,
     ) -> io::Result<&mut Active> {
         let active = self.create(family, base, length)?;
+        self.close(family);
         catalog.insert(active.segment.clone());
         Ok(self.active[family.at()].insert(active))
     }
@@ -148,7 +158,7 @@ impl Log {
         let header = SegmentHeader { family, epoch: self.epoch, id: fastrand::u64(1..), base };
         let name = header.file_name();
         let usual = self.capacity[family.at()];
-        let capacity = usual.max(HEADER + length + FOOTER_ROOM);
+        let capacity = usual.max(HEADER + length + FOOTER_ROOM + GAP_ROOM);
         let spare = self.spare[family.at()] == Spare::Ready;
         let file = if spare {
             self.spare[family.at()] = Spare::Missing;
@@ -234,9 +244,9 @@ impl Log {
         };
     }
 
-    /// The disk had no room for the reserve of records.
+    /// The disk had no room for a reserve.
     pub(crate) fn reserve_refused(&self) -> bool {
-        self.spare[Family::Records.at()] == Spare::Refused
+        self.spare.contains(&Spare::Refused)
     }
 
     /// What could not be made may be made now.
@@ -254,6 +264,11 @@ impl Log {
         if let Some(active) = active.filter(|a| Arc::ptr_eq(&a.segment, segment)) {
             active.synced = active.synced.max(end);
         }
+    }
+
+    /// Files that go with the round of disk work that makes what they held durable elsewhere.
+    pub(crate) fn failed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failed)
     }
 
     /// A directory that could not be synced is tried again.
@@ -289,6 +304,7 @@ impl Log {
         failed.segment.grow(failed.synced, Seq(first.0 - 1));
         if failed.synced == HEADER {
             catalog.remove(&failed.segment);
+            self.failed.push(failed.segment.name.clone());
         } else if let Some(footer) = failed.footer.take() {
             // Not on disk, but retention has to know what it holds.
             let footer = Footer { last: Seq(first.0 - 1), ..footer };

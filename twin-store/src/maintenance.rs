@@ -23,9 +23,8 @@ impl Core {
         let now = self.now();
         let mut inner = shared.lock();
         self.sulking = [false; 3];
-        if self.log.reserve_refused() {
-            self.make_room(&mut inner);
-        }
+        self.crowded |= self.log.reserve_refused();
+        self.removal_failed = false;
         self.log.ask_again();
         self.snapshot_due |= std::mem::take(&mut self.snapshot_failed);
         self.wait_for_tick = false;
@@ -53,9 +52,7 @@ impl Core {
         }
         self.retain(&mut inner);
         self.tell_dropped(&mut inner);
-        if inner.links.dirty() {
-            self.write_positions(&mut inner, false);
-        }
+        self.tell_positions(&mut inner);
         self.publish(&inner);
     }
 
@@ -72,6 +69,12 @@ impl Core {
         inner.counters.full = false;
         inner.troubles.over(Part::Samples);
         self.memory_from = None;
+    }
+
+    fn tell_positions(&mut self, inner: &mut Inner) {
+        if inner.links.dirty() && self.positions_wait <= inner.counters.durable {
+            self.write_positions(inner, false);
+        }
     }
 
     /// Whether the disk takes samples again, after it did not.
@@ -95,7 +98,11 @@ impl Core {
         let mut inner = shared.lock();
         let now = Boottime(shared.clock.boottime());
         self.snapshot_due |= self.unsnapshotted >= shared.options.snapshot;
-        let work = !self.removing.is_empty() || self.snapshot_due || self.log.spare_missing();
+        if std::mem::take(&mut self.crowded) && self.make_room(&mut inner) {
+            self.log.ask_again();
+        }
+        let removal = !self.removing.is_empty() && !self.removal_failed;
+        let work = removal || self.snapshot_due || self.log.spare_missing();
         if !(force || work || self.flush_due(&inner, now)) {
             return None;
         }
@@ -103,11 +110,11 @@ impl Core {
         let mut job = self.log.job(inner.head, &inner.state);
         // A snapshot stands on a log that has everything before it.
         if self.snapshot_due && self.lost.is_empty() && self.rescues.is_empty() {
-            job.snapshot = Some(snapshot_file(&inner, false));
+            job.snapshot = Some(snapshot_file(&mut inner, false));
             self.snapshot_due = false;
             self.unsnapshotted = 0;
         }
-        job.remove = std::mem::take(&mut self.removing);
+        job.remove.clone_from(&self.removing);
         self.unsynced_since = None;
         let idle = job.is_idle() && self.waiting.is_empty();
         (!idle).then_some(job)
@@ -136,6 +143,12 @@ impl Core {
         for (segment, end) in &done.synced {
             self.log.synced(segment, *end);
         }
+        if !done.removed.is_empty() {
+            // There is room now.
+            self.sulking = [false; 3];
+        }
+        self.removing.retain(|name| !done.removed.contains(name));
+        self.removal_failed = done.asked_to_remove > done.removed.len();
         for (family, prepared) in done.spares {
             self.log.spared(family, &prepared);
         }
@@ -167,6 +180,10 @@ impl Core {
             self.wait_for_tick = true;
         }
         let durable_to = inner.counters.durable;
+        if self.unsettled_positions.iter().any(|seq| *seq <= durable_to) {
+            self.unsettled_positions.retain(|seq| *seq > durable_to);
+            inner.links.links.values_mut().for_each(|link| link.kept(durable_to));
+        }
         drop(inner);
         self.tell(durable_to, (!rescued).then_some(done.upto));
     }
@@ -198,6 +215,7 @@ impl Core {
             }
         });
         self.rescues = failed;
+        self.removing.extend(self.log.failed());
         self.rescues.is_empty()
     }
 
@@ -217,17 +235,15 @@ impl Core {
         let shared = self.shared.clone();
         let mut inner = shared.lock();
         self.write_samples(&mut inner);
-        if inner.links.dirty() {
-            self.write_positions(&mut inner, false);
-        }
+        self.tell_positions(&mut inner);
         self.log.close_all();
         let mut job = self.log.job(inner.head, &inner.state);
         job.spares.clear();
         self.unsynced_since = None;
         if self.lost.is_empty() && self.rescues.is_empty() {
-            job.snapshot = Some(snapshot_file(&inner, true));
+            job.snapshot = Some(snapshot_file(&mut inner, true));
         }
-        job.remove = std::mem::take(&mut self.removing);
+        job.remove.clone_from(&self.removing);
         job
     }
 
@@ -238,6 +254,7 @@ impl Core {
 
     /// A round of disk work came to nothing: what it was to make durable is written anew.
     pub(crate) fn lost_job(&mut self) {
+        self.removal_failed = true;
         self.unsynced_since.get_or_insert(Boottime(self.shared.clock.boottime()));
         self.log.dir_failed();
         self.tell(Seq(0), Some(Seq(u64::MAX)));
@@ -251,8 +268,9 @@ impl Core {
     }
 }
 
-fn snapshot_file(inner: &Inner, clean: bool) -> SnapshotFile {
+fn snapshot_file(inner: &mut Inner, clean: bool) -> SnapshotFile {
     let seq = inner.head;
+    inner.links.links.values_mut().for_each(|link| link.snapped(seq));
     let floors = inner.catalog.floors;
     let known = &inner.known_damage;
     let bytes = snapshot::encode(seq, clean, &inner.state, &inner.links, floors, known);

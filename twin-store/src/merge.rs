@@ -20,12 +20,27 @@ pub(crate) struct FamilyReader {
     /// The last attempt to read did not fail.
     well: bool,
     /// The current segment was opened, and its end not reached since.
-    opened: bool,
+    unfinished: bool,
+    /// Segments opened so far.
+    opened: u64,
 }
 
 impl FamilyReader {
     pub(crate) fn new(family: Family, from: Seq) -> Self {
-        Self { family, next: from, current: None, peeked: None, well: true, opened: false }
+        Self {
+            family,
+            next: from,
+            current: None,
+            peeked: None,
+            well: true,
+            unfinished: false,
+            opened: 0,
+        }
+    }
+
+    /// What it reads is no longer what is kept.
+    pub(crate) fn stale(&self) -> bool {
+        self.current.as_ref().is_some_and(|reader| reader.segment.has_left())
     }
 
     /// The next commit's place in the order.
@@ -97,7 +112,7 @@ impl FamilyReader {
                 }
                 Ok(None) if last < self.next => {
                     // All read. The writer may still add to it.
-                    if std::mem::take(&mut self.opened) {
+                    if std::mem::take(&mut self.unfinished) {
                         // Whoever could not read it may have gone.
                         shared.lock().readable(&reader.segment.name);
                     }
@@ -144,13 +159,14 @@ impl FamilyReader {
         loop {
             let found = shared.lock().catalog.find(self.family, self.next).cloned();
             let Some(segment) = found else { return Ok(None) };
-            if segment.footer().is_some() && !want(&segment) {
+            if !want(&segment) {
                 self.next = segment.last().next();
                 continue;
             }
             match shared.disk.open(&segment.name) {
                 Ok(file) => {
-                    self.opened = true;
+                    self.unfinished = true;
+                    self.opened += 1;
                     return Ok(Some(SegmentReader::new(segment, file)));
                 }
                 // Retention was quicker.
@@ -190,6 +206,11 @@ pub(crate) struct Merge {
 impl Merge {
     pub(crate) fn new(from: Seq) -> Self {
         Self { families: [Family::Samples, Family::Records].map(|f| FamilyReader::new(f, from)) }
+    }
+
+    /// Segments opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.families.iter().map(|family| family.opened).sum()
     }
 
     /// The next stored frame from `from` on.

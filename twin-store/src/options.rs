@@ -17,6 +17,10 @@ pub struct Options {
     pub stretch: Duration,
     /// For readings.
     pub samples: Budget,
+    /// Readings that are over their budget become envelopes of this interval before any are dropped; 0 = never.
+    pub thin: Duration,
+    /// Readings older than this become envelopes though there is room.
+    pub thin_age: Option<Duration>,
     /// For everything else that happens.
     pub records: Budget,
     /// For what applications keep.
@@ -54,6 +58,8 @@ impl Options {
             flush: Duration::from_secs(1),
             stretch: Duration::from_secs(10),
             samples: budget(256, 4),
+            thin: Duration::from_secs(60),
+            thin_age: None,
             records: budget(64, 1),
             application: budget(64, 1),
             ring: 4 << 20,

@@ -24,7 +24,7 @@ use crate::links::Links;
 use crate::ranges::Ranges;
 use crate::reader::numbers;
 use crate::record;
-use crate::segment::Family;
+use crate::segment::{Family, SegmentHeader};
 use crate::snapshot::{self, Snapshot};
 
 /// What was found at opening.
@@ -57,6 +57,8 @@ pub(crate) struct Recovered {
     pub(crate) catalog: Catalog,
     /// Snapshots on disk that can be relied on, oldest first.
     pub(crate) snapshots: Vec<Seq>,
+    /// Files of samples that were thinned, and what they hold: to be removed when that is on record.
+    pub(crate) superseded: Vec<(String, (Seq, Seq))>,
     /// Revs that twins had at least, where the fold counts fewer.
     pub(crate) least: Vec<(Handle, u64)>,
     /// All that is known to be gone.
@@ -94,6 +96,7 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
             None => recovery.set_aside.push(name.clone()),
         }
     }
+    let superseded = superseded(&mut found);
     let scan = scan(&found, recovery.snapshot)?;
     (recovery.surviving, recovery.damaged, recovery.torn) =
         (scan.surviving, scan.damaged, scan.torn);
@@ -139,7 +142,24 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
     raise_floors(&mut catalog, &told);
     clear(disk, &names, &unused, &recovery.set_aside);
     links.links.values_mut().for_each(|link| link.clamp(recovery.surviving));
-    Ok(Recovered { state, links, catalog, snapshots: good, least, damage, recovery })
+    Ok(Recovered { state, links, catalog, snapshots: good, superseded, least, damage, recovery })
+}
+
+/// Takes out samples that were thinned and whose file is still there. Lanes may stand between the envelopes, so these win.
+fn superseded(found: &mut Vec<Found>) -> Vec<(String, (Seq, Seq))> {
+    let of = |one: &Found| one.segment.footer().map(|f| (one.segment.header, f.thin));
+    let all: Vec<_> = found.iter().filter_map(of).collect();
+    let place = |h: SegmentHeader| (h.family, h.epoch, h.base);
+    let mut superseded = Vec::new();
+    found.retain(|one| {
+        let Some(((header, thin), footer)) = of(one).zip(one.segment.footer()) else { return true };
+        let wins = !all.iter().any(|(h, t)| place(*h) == place(header) && *t > thin);
+        if !wins {
+            superseded.push((one.segment.name.clone(), (footer.first, footer.last)));
+        }
+        wins
+    });
+    superseded
 }
 
 /// The snapshots that can be relied on, oldest first.

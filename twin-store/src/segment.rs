@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use twin::Seq;
 
@@ -157,6 +157,8 @@ pub(crate) struct Segment {
     /// Bytes that the file takes.
     size: AtomicU64,
     footer: OnceLock<Footer>,
+    /// Another segment has taken its place: lanes read that one from now on.
+    left: AtomicBool,
 }
 
 impl fmt::Debug for Segment {
@@ -174,6 +176,7 @@ impl Segment {
             last: AtomicU64::new(0),
             size: AtomicU64::new(size),
             footer: OnceLock::new(),
+            left: AtomicBool::new(false),
         }
     }
 
@@ -202,6 +205,14 @@ impl Segment {
 
     pub(crate) fn footer(&self) -> Option<&Footer> {
         self.footer.get()
+    }
+
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
     }
 
     pub(crate) fn sealed(&self, footer: Footer, size: u64) {

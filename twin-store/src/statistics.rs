@@ -54,6 +54,8 @@ pub struct Counters {
     pub snapshots: u64,
     /// The last commit that a snapshot on disk holds.
     pub snapshot: Seq,
+    /// Segments of samples that became segments of envelopes.
+    pub thinned_segments: u64,
     /// Segments dropped by retention.
     pub dropped_segments: u64,
     /// Standing: the disk takes no more samples.

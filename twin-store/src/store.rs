@@ -14,7 +14,6 @@ use crate::follow::Follower;
 use crate::frame::Class;
 use crate::freshness::Freshness;
 use crate::lanes::Lanes;
-use crate::links::Link;
 use crate::log::Log;
 use crate::options::Options;
 use crate::recovery::{Recovered, Recovery, recover};
@@ -55,7 +54,7 @@ pub(crate) fn open_core(
     clock: Clock,
 ) -> Result<(Core, Recovery), OpenError> {
     let boot = twin::BootId(clock.boot());
-    let Recovered { state, links, catalog, snapshots, least, mut damage, recovery } =
+    let Recovered { state, links, catalog, snapshots, superseded, least, mut damage, recovery } =
         recover(&*disk, boot)?;
     let oldest = catalog.oldest().unwrap_or(recovery.surviving.next());
     damage.remove(Seq(0), Seq(oldest.0.saturating_sub(1)));
@@ -91,7 +90,17 @@ pub(crate) fn open_core(
     };
     events.extend(recovery.gaps.iter().map(gap));
     events.extend(stale.then_some(GatewayEvent::Forgotten { before: oldest }));
-    core.begin_epoch(&mut inner, events).map_err(|r| OpenError::Begin(words(r)))?;
+    for (name, (first, last)) in superseded {
+        events.push(GatewayEvent::Gap { first, last, cause: GapCause::Thinned });
+        core.removing.push(name);
+    }
+    let mut begun = core.begin_epoch(&mut inner, &events);
+    if let Some((first, last)) = begun.as_ref().err().and_then(|_| core.cut_oldest(&mut inner)) {
+        events.push(GatewayEvent::Gap { first, last, cause: GapCause::Retention });
+        inner.head = recovery.surviving;
+        begun = core.begin_epoch(&mut inner, &events);
+    }
+    begun.map_err(|r| OpenError::Begin(words(r)))?;
     core.publish(&inner);
     drop(inner);
     // Nothing of this epoch may be seen before it is certain that the epoch will be remembered.
@@ -171,7 +180,7 @@ impl Store {
     /// Forgets a link that is configured no more, with all that it still had to deliver.
     pub fn forget_link(&self, link: &Name) {
         if let Some(link) = self.shared.lock().links.links.get_mut(link) {
-            *link = Link { dirty: true, ..Link::default() };
+            link.forget();
         }
     }
 

@@ -10,6 +10,7 @@ use twin::Submission;
 
 use crate::core::Core;
 use crate::job::Done;
+use crate::thinning::Thinned;
 
 /// At most this many submissions become one batch.
 const BATCH: usize = 256;
@@ -21,7 +22,7 @@ pub struct Writer {
     core: Core,
 }
 
-type Running = Pin<Box<dyn Future<Output = Option<(Done, Duration)>> + Send>>;
+type Running<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
 
 impl Writer {
     pub(crate) fn new(core: Core) -> Self {
@@ -36,10 +37,14 @@ impl Writer {
         let mut period = self.period();
         let mut tick = tokio::time::interval(period);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut running: Option<Running> = None;
+        let mut running: Option<Running<(Done, Duration)>> = None;
+        let mut thinning: Option<Running<Thinned>> = None;
         loop {
             if running.is_none() {
                 running = self.start(&scope);
+            }
+            if thinning.is_none() {
+                thinning = self.thin(&scope);
             }
             tokio::select! {
                 biased;
@@ -53,6 +58,13 @@ impl Writer {
                     }
                     self.core.accept(&mut batch);
                 }
+                done = wait(&mut thinning) => {
+                    thinning = None;
+                    match done {
+                        Some(thinned) => self.core.finish_thinning(thinned),
+                        None => self.core.lost_thinning(),
+                    }
+                }
                 _ = tick.tick() => {
                     self.core.tick();
                     if self.period() != period {
@@ -63,6 +75,8 @@ impl Writer {
                 }
             }
         }
+        // What it wrote is a draft until the writer says otherwise; the next start removes it.
+        drop(thinning);
         if running.is_some() {
             let done = wait(&mut running).await;
             self.finish(done);
@@ -75,7 +89,13 @@ impl Writer {
         if flush.is_zero() { TICK } else { flush.min(TICK) }
     }
 
-    fn start(&mut self, scope: &Scope) -> Option<Running> {
+    fn thin(&mut self, scope: &Scope) -> Option<Running<Thinned>> {
+        let thinning = self.core.begin_thinning()?;
+        let scope = scope.clone();
+        Some(Box::pin(async move { scope.blocking(move || thinning.run()).await }))
+    }
+
+    fn start(&mut self, scope: &Scope) -> Option<Running<(Done, Duration)>> {
         let job = self.core.begin_job(false)?;
         let scope = scope.clone();
         Some(Box::pin(async move {
@@ -114,7 +134,7 @@ impl Writer {
     }
 }
 
-async fn wait(running: &mut Option<Running>) -> Option<(Done, Duration)> {
+async fn wait<T>(running: &mut Option<Running<T>>) -> Option<T> {
     match running {
         Some(running) => running.await,
         None => std::future::pending().await,

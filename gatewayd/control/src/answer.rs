@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Command, Line, Link, Plan, Point, Reloaded, Status, Twin, Update, Verdict, Version, Why, Writes,
+    Command, Line, Link, Page, Plan, Point, Reloaded, Status, Twin, Update, Verdict, Version, Why,
+    Writes,
 };
 
 /// A line from the daemon.
@@ -71,6 +72,8 @@ pub enum Answer {
     Writes(Writes),
     /// To [`crate::Request::Plan`].
     Plan(Plan),
+    /// To [`crate::Request::History`], part by part.
+    History(Page),
     /// To [`crate::Request::Reload`].
     Reloaded(Reloaded),
     /// To [`crate::Request::Reload`], after [`Answer::Reloaded`] with `watched_ms`.

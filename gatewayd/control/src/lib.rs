@@ -1,20 +1,23 @@
 //! Requests and answers of the local API as plain types with one versioned JSON encoding.
 //!
 //! One JSON object per line over a Unix socket. A line to the daemon is an [`Ask`], a line back is a [`Reply`].
-//! A request gets one reply, with three exceptions: [`Request::Watch`] gets replies until the caller hangs up,
-//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`, and [`Request::Reload`] gets a
-//! [`Verdict`] after a [`Reloaded`] with `watched_ms`.
+//! A request gets one reply, with four exceptions: [`Request::Watch`] gets replies until the caller hangs up,
+//! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`, [`Request::Reload`] gets a
+//! [`Verdict`] after a [`Reloaded`] with `watched_ms`, and [`Request::History`] gets one [`Page`] after the other until
+//! one has `ended`.
 //! A caller may send the next request on the same connection after the last reply.
 //!
 //! Deliberately absent: logic, sockets, tables for people.
 
 mod answer;
+mod history;
 mod plan;
 mod request;
 mod twins;
 mod works;
 
 pub use answer::{Answer, Code, Failure, Reply};
+pub use history::{Effort, Page, Past, Row, Summary, When};
 pub use plan::{
     Action, Applies, DeviceAction, Outcome, Plan, PlannedDevice, PlannedLine, PlannedLink,
     PlannedSetting, Reloaded, Verdict,

@@ -97,6 +97,8 @@ pub enum Request {
     },
     /// What a reload would do; nothing is touched.
     Plan,
+    /// What was.
+    History(crate::Past),
     /// Reads the configuration again and applies what changed.
     Reload {
         /// What changed is watched this long for permanent faults and panics, in milliseconds, and given up for the

@@ -2,9 +2,10 @@
 #![cfg(test)]
 
 use control::{
-    Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Failure, Link, Outcome, Plan,
-    PlannedDevice, PlannedLine, PlannedLink, PlannedSetting, Point, Reloaded, Reply, Request,
-    Section, Traffic, Twin, Update, Verdict, Why, Writes,
+    Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Effort, Failure, Link,
+    Outcome, Page, Past, Plan, PlannedDevice, PlannedLine, PlannedLink, PlannedSetting, Point,
+    Reloaded, Reply, Request, Row, Section, Summary, Traffic, Twin, Update, Verdict, When, Why,
+    Writes,
 };
 use serde_json::json;
 
@@ -44,6 +45,20 @@ fn requests() {
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
     ask(Request::Plan, r#"{"v":1,"do":"plan"}"#);
     ask(Request::Reload { window_ms: 5000 }, r#"{"v":1,"do":"reload","window_ms":5000}"#);
+    let past = Past {
+        twin: Some("meter".into()),
+        points: vec!["grid/power".into()],
+        since: Some(When::AgoMs(7_200_000)),
+        until: Some(When::At("2026-11-23T10:00:00Z".into())),
+        every_ms: Some(300_000),
+        class: Some("sample".into()),
+        ..Past::default()
+    };
+    ask(
+        Request::History(past),
+        r#"{"v":1,"do":"history","twin":"meter","points":["grid/power"],"since":{"ago_ms":7200000},"until":{"at":"2026-11-23T10:00:00Z"},"every_ms":300000,"class":"sample"}"#,
+    );
+    ask(Request::History(Past::default()), r#"{"v":1,"do":"history"}"#);
 }
 
 #[test]
@@ -81,6 +96,42 @@ fn a_link_with_what_went_over_it() {
     let alarm = Alarm { what: "w".into(), help: None, for_ms: 1, outside: true };
     let line = r#"{"what":"w","for_ms":1,"outside":true}"#;
     assert_eq!(serde_json::to_string(&alarm).unwrap(), line);
+}
+
+#[test]
+fn pages_of_the_past() {
+    let reading = Row {
+        time: Some("2026-11-23T10:00:00.000Z".into()),
+        seq: Some(7),
+        epoch: Some(1),
+        twin: Some("meter".into()),
+        what: "reported".into(),
+        point: Some("grid/power".into()),
+        value: json!(12.5),
+        text: Some("12.5".into()),
+        unit: Some("W".into()),
+        quality: Some("good".into()),
+        ..Row::default()
+    };
+    let page = Page { rows: vec![reading], ended: false, effort: None };
+    reply(
+        Answer::History(page),
+        r#"{"v":1,"is":"history","rows":[{"time":"2026-11-23T10:00:00.000Z","seq":7,"epoch":1,"twin":"meter","what":"reported","point":"grid/power","value":12.5,"text":"12.5","unit":"W","quality":"good"}],"ended":false}"#,
+    );
+    let summary = Summary {
+        count: 3,
+        not_good: 1,
+        min: Some(1.0),
+        max: Some(2.0),
+        mean: Some(1.5),
+        until: None,
+    };
+    let bucket = Row { what: "bucket".into(), summary: Some(summary), ..Row::default() };
+    let effort = Some(Effort { segments: 2, passed: 900, decoded: 3 });
+    reply(
+        Answer::History(Page { rows: vec![bucket], ended: true, effort }),
+        r#"{"v":1,"is":"history","rows":[{"what":"bucket","summary":{"count":3,"not_good":1,"min":1.0,"max":2.0,"mean":1.5}}],"ended":true,"effort":{"segments":2,"passed":900,"decoded":3}}"#,
+    );
 }
 
 #[test]

@@ -88,6 +88,23 @@ fn a_broken_gatewayd_toml() {
 }
 
 #[test]
+fn budgets_that_contradict_each_other() {
+    let wrong = |keys: &str| {
+        let text = format!("[gateway]\nname = \"g\"\n[store]\n{keys}");
+        let loaded = Folder::new(&[("gatewayd.toml", &text)]).load();
+        assert_eq!(loaded.exit_code(), 78, "{keys}");
+        loaded.diagnostics.iter().map(|d| (d.line, d.key.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong("thin = \"10ms\"\n"), [(4, "store.thin".to_owned())]);
+    assert_eq!(wrong("thin = \"2d\"\n"), [(4, "store.thin".to_owned())]);
+    let off = wrong("thin = \"0\"\nthin_age = \"1d\"\n");
+    assert_eq!(off, [(5, "store.thin_age".to_owned())]);
+    let late = wrong("samples_age = \"1d\"\nthin_age = \"1d\"\n");
+    assert_eq!(late, [(5, "store.thin_age".to_owned())]);
+    assert_eq!(wrong("thin_age = \"1s\"\n"), [(4, "store.thin_age".to_owned())]);
+}
+
+#[test]
 fn a_gatewayd_toml_of_unknown_words() {
     let folder = Folder::new(&[(
         "gatewayd.toml",

@@ -54,6 +54,10 @@ pub struct StoreKeys {
     pub samples: Option<ByteSize>,
     /// How long readings are kept; as long as there is room if absent.
     pub samples_age: Option<Duration>,
+    /// The time that one envelope stands for, which readings become before any are dropped; 1min if absent, "0" = never.
+    pub thin: Option<Duration>,
+    /// Readings older than this become envelopes though there is room; never if absent.
+    pub thin_age: Option<Duration>,
     /// How much disk commands, events and descriptions may take; 64MiB if absent.
     pub records: Option<ByteSize>,
     /// How long they are kept; as long as there is room if absent.

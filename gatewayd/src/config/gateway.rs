@@ -89,6 +89,8 @@ fn store(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> St
         stretch: keys.stretch.unwrap_or(Duration::seconds(10).max(flush)),
         samples: keys.samples.unwrap_or(ByteSize::mebibytes(256)),
         samples_age: keys.samples_age,
+        thin: keys.thin.unwrap_or(Duration::seconds(60)),
+        thin_age: keys.thin_age,
         records: keys.records.unwrap_or(ByteSize::mebibytes(64)),
         records_age: keys.records_age,
         application: keys.application.unwrap_or(ByteSize::mebibytes(64)),
@@ -113,12 +115,30 @@ fn store(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> St
     if plan.ring < ByteSize::bytes(64 << 10) || plan.ring > ByteSize::mebibytes(1024) {
         found.push(place.error("ring", "give 64KiB to 1GiB"));
     }
-    for (key, age) in [("samples_age", plan.samples_age), ("records_age", plan.records_age)] {
+    let ages = [plan.samples_age, plan.records_age, plan.thin_age];
+    for (key, age) in ["samples_age", "records_age", "thin_age"].into_iter().zip(ages) {
         if age.is_some_and(|age| age < Duration::seconds(60)) {
             found.push(place.error(key, "the shortest age is 1min"));
         }
     }
+    thinning(&plan, &place, found);
     plan
+}
+
+fn thinning(plan: &StorePlan, place: &Place, found: &mut Vec<Diagnostic>) {
+    let off = plan.thin == Duration::seconds(0);
+    if !off && (plan.thin < Duration::seconds(1) || plan.thin > Duration::seconds(86_400)) {
+        let error = place.error("thin", "one envelope stands for 1s to 24h");
+        found.push(error.help("\"0\" keeps readings as they are until the oldest are dropped"));
+    }
+    if off && plan.thin_age.is_some() {
+        let error = place.error("thin_age", "readings do not become envelopes: thin is \"0\"");
+        found.push(error.help("give thin an interval, or leave thin_age out"));
+    }
+    if plan.thin_age.zip(plan.samples_age).is_some_and(|(thin, gone)| thin >= gone) {
+        let error = place.error("thin_age", "readings of this age are gone: samples_age is less");
+        found.push(error.help("give thin_age less than samples_age"));
+    }
 }
 
 fn lines(file: &GatewayFile, source: &Source, found: &mut Vec<Diagnostic>) -> Named {

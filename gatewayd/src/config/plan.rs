@@ -53,6 +53,8 @@ pub struct StorePlan {
     pub stretch: Duration,
     pub samples: ByteSize,
     pub samples_age: Option<Duration>,
+    pub thin: Duration,
+    pub thin_age: Option<Duration>,
     pub records: ByteSize,
     pub records_age: Option<Duration>,
     pub application: ByteSize,

@@ -80,6 +80,7 @@ fn the_defaults_are_what_the_reference_says() {
     let off = Folder::new(&[("gatewayd.toml", &reference())]).load().plan.unwrap();
     let ages = super::plan::StorePlan {
         samples_age: off.store.samples_age,
+        thin_age: off.store.thin_age,
         records_age: off.store.records_age,
         ..on.store.clone()
     };

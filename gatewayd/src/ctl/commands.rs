@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use base::Clock;
-use control::{Answer, Code, Failure, Outcome, Plan, Reloaded, Reply, Request};
+use control::{Answer, Code, Failure, Outcome, Past, Plan, Reloaded, Reply, Request};
 
 use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
 use super::rollback::{Rollback, RollbackError};
-use super::{generate, plan, twins, works};
+use super::{generate, history, plan, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -89,6 +89,9 @@ fn ask(tool: &Tool, screen: &mut Screen, request: Request) -> Result<Exit, ToolE
     client.ask(request)?;
     // A reload whose device files are broken has failed, whatever the verdict on the rest is.
     let mut broken = false;
+    if let Command::History { csv: true, .. } = tool.command {
+        history::heading(screen)?;
+    }
     loop {
         let answer = client.answer()?;
         broken |= matches!(&answer, Answer::Reloaded(done) if !done.problems.is_empty());
@@ -156,6 +159,20 @@ fn request(command: &Command) -> Request {
         Command::Reload { watch } | Command::Rollback { watch, .. } => {
             Request::Reload { window_ms: if watch.no_window { 0 } else { millis(watch.window) } }
         }
+        Command::History { of, points, since, until, from, to, last, every, class, csv: _ } => {
+            let (twin, point) = of.as_deref().map(split).unzip();
+            Request::History(Past {
+                twin,
+                points: point.flatten().into_iter().chain(points.iter().cloned()).collect(),
+                since: since.clone(),
+                until: until.clone(),
+                from: *from,
+                to: *to,
+                last: *last,
+                every_ms: every.map(millis),
+                class: class.clone(),
+            })
+        }
     }
 }
 
@@ -185,6 +202,9 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Plan(planned) => plan::plan(screen, planned),
         Answer::Reloaded(reloaded) => plan::reloaded(screen, reloaded),
         Answer::Verdict(verdict) => plan::verdict(screen, verdict),
+        Answer::History(page) => {
+            history::page(screen, page, matches!(command, Command::History { csv: true, .. }))
+        }
         Answer::Error(Failure { message, help, .. }) => {
             complain(message, help.as_deref());
             Ok(())
@@ -196,6 +216,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
 fn exit(answer: &Answer) -> Option<Exit> {
     match answer {
         Answer::Update(_) => None,
+        Answer::History(page) if !page.ended => None,
         Answer::Command(command) if !command.ended => None,
         Answer::Command(command) => Some(match &*command.stage {
             "accepted" | "confirmed" => Exit::Done,

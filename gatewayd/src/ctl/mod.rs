@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod commands;
 mod generate;
+mod history;
 mod paint;
 mod plan;
 mod rollback;

@@ -10,7 +10,7 @@ use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
 
 use super::socket::{Answers, Replies};
 use super::view::{self, Viewpoint};
-use super::{command, find, watch, why};
+use super::{command, find, history, watch, why};
 use crate::daemon::{self, Hub};
 
 /// Answers requests from what the hub shows.
@@ -50,6 +50,7 @@ impl Answers for Control {
             Request::Watch { twin, point } => {
                 return watch::watch(hub, twin.as_deref(), point.as_deref(), replies).await;
             }
+            Request::History(past) => return history::history(&self.hub, &past, replies).await,
             Request::Set { twin, point, value, wait, timeout_ms, key } => {
                 let timeout = Duration::from_millis(timeout_ms);
                 let wanted = command::Wanted { twin, point, value, wait, timeout, key };

@@ -1,11 +1,14 @@
 //! The servers: the control socket, health and metrics. All on a thread of their own.
 
 mod answers;
+mod buckets;
 mod command;
 mod find;
 mod health;
+mod history;
 mod metrics;
 mod peer;
+mod rows;
 mod socket;
 mod view;
 mod watch;

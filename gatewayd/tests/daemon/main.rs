@@ -7,7 +7,7 @@ mod plant;
 mod reload;
 mod tool;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use plant::Meter;
 use tool::{Gateway, eventually};
@@ -202,6 +202,58 @@ async fn watch_tells_what_happens_and_health_and_metrics_are_served() {
     assert_eq!(read["points"].as_array().unwrap().len(), 2, "{read}");
     gateway.stop().await;
     eventually("the watch ends with the daemon", || watch.ended().then_some(())).await;
+}
+
+#[tokio::test]
+async fn history_shows_what_was_in_every_form() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    let rows = |arguments: &[&str]| -> Vec<Value> {
+        let pages = gateway.lines(arguments);
+        assert!(pages.last().is_some_and(|page| page["ended"] == json!(true)), "{pages:?}");
+        pages.iter().flat_map(|page| page["rows"].as_array().unwrap().clone()).collect()
+    };
+    let point = "meter/grid/power";
+    for n in 2..5 {
+        meter.set(0, meter.register(0) + 10);
+        eventually("the reading is kept", || {
+            (rows(&["history", point, "--since", "1h"]).len() >= n).then_some(())
+        })
+        .await;
+    }
+    let all = rows(&["history", point]);
+    assert!(all.iter().all(|row| row["point"] == "grid/power" && row["what"] == "reported"));
+    assert!(all.is_sorted_by_key(|row| row["seq"].as_u64()));
+    assert_eq!(all[0]["value"], json!(230.5));
+    let last = rows(&["history", point, "--last", "2"]);
+    assert_eq!(last, all[all.len() - 2..]);
+    let (from, to) = (all[1]["seq"].to_string(), all[2]["seq"].to_string());
+    assert_eq!(rows(&["history", point, "--from", &from, "--to", &to]), all[1..3]);
+    assert_eq!(rows(&["history", point, "--until", "1h"]), Vec::<Value>::new());
+    let bucket = rows(&["history", point, "--every", "24h"]);
+    let count: u64 = bucket.iter().map(|b| b["summary"]["count"].as_u64().unwrap()).sum();
+    assert_eq!(count, all.len() as u64);
+    assert_eq!(bucket.last().unwrap()["value"], all.last().unwrap()["value"]);
+    let records = rows(&["history", "meter", "--class", "record"]);
+    assert!(records.iter().any(|row| row["what"] == "transition" && row.get("point").is_none()));
+    assert!(rows(&["history"]).iter().any(|row| row["what"] == "opened"), "the gateway's own");
+    let csv = gateway.run(&["history", point, "--csv"]).out;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("time,epoch,seq,twin,what,point,value,unit,quality"));
+    assert_eq!(lines.len(), 1 + all.len());
+    assert!(lines[1].contains(",meter,reported,grid/power,230.5,"), "{csv}");
+    assert!(gateway.run(&["history", point]).out.contains("grid/power 230.5"));
+    let wrong = |arguments: &[&str], code: i32, words: &str| {
+        let output = gateway.run(arguments);
+        assert!(output.code == code && output.err.contains(words), "{output:?}");
+    };
+    wrong(&["history", "meter/powr"], 1, "did you mean meter/");
+    wrong(&["history", "--every", "1h"], 1, "name it");
+    wrong(&["history", point, "--every", "1ms"], 1, "1s to 366d");
+    wrong(&["history", point, "--since", "yesterday"], 2, "2026-11-23T10:00:00Z");
+    gateway.stop().await;
 }
 
 #[tokio::test]

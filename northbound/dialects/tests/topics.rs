@@ -211,6 +211,8 @@ fn pure(story: &mut Story) {
             why: "the broker refuses it: packet too large (0x95)".into(),
         };
         examples.push(("gap-refused", gateway(passed)));
+        let (first, last, cause) = (Seq(20_100), Seq(31_400), GapCause::Thinned);
+        examples.push(("gap-thinned", gateway(GatewayEvent::Gap { first, last, cause })));
         examples.push(("clock", gateway(GatewayEvent::ClockSet { offset: sample::OFFSET })));
         let entry = EnvelopeEntry {
             index: 0,

@@ -70,6 +70,7 @@ pub(crate) fn take(kind: Kind, take: &mut Take<'_>) -> Option<GatewayEvent> {
                 1 => GapCause::Damage,
                 2 => GapCause::Retention,
                 3 => GapCause::Full,
+                4 => GapCause::Thinned,
                 _ => return None,
             },
         },

@@ -339,7 +339,8 @@ fn what(description: &Description) -> impl Strategy<Value = What> + use<> {
 }
 
 fn gateway() -> impl Strategy<Value = GatewayEvent> {
-    let causes = vec![GapCause::Crash, GapCause::Damage, GapCause::Retention, GapCause::Full];
+    use GapCause::{Crash, Damage, Full, Retention, Thinned};
+    let causes = vec![Crash, Damage, Retention, Full, Thinned];
     let opened = (any::<u32>(), any::<[u8; 16]>(), option::of(any::<i64>()), any::<u64>());
     prop_oneof![
         opened.prop_map(|(epoch, boot, offset, seq)| GatewayEvent::Opened {

@@ -136,13 +136,13 @@ fn a_full_disk_drops_old_samples_then_keeps_going_in_memory_and_says_so_once() {
     disk.fail(Faults { capacity: Some(48 << 10), ..Faults::default() });
     for n in 0..400 {
         life.core.accept(&mut vec![reading(n)]);
-        if n % 10 == 0 {
+        if n % 4 == 0 {
             life.hand.advance(Duration::from_secs(20));
             life.core.tick();
-            while let Some(job) = life.core.begin_job(false) {
-                let done = job.run();
-                life.core.finish_job(done);
-            }
+        }
+        while let Some(job) = life.core.begin_job(false) {
+            let done = job.run();
+            life.core.finish_job(done);
         }
     }
     let statistics = life.store.statistics();

@@ -51,7 +51,7 @@ fn begin(budget: u64) -> Life {
     let mut options = options(true);
     let segment = 2 << 10;
     options.samples = Budget { bytes: budget, age: None, segment };
-    options.records = Budget { bytes: budget, age: None, segment };
+    options.records = Budget { bytes: budget, age: None, segment: segment + 512 };
     let (mut life, _) = Life::begin(Sim::default(), options, 1, 1);
     life.found();
     life

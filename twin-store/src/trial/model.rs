@@ -11,6 +11,7 @@ use twin::{
     Relationship, Report, Reported, Seen, Seq, State, Submission, TimeBase, Value, ValueType, What,
 };
 
+use super::check::check_exchange;
 use super::sim::Sim;
 use crate::core::Core;
 use crate::filter::LinkOptions;
@@ -21,6 +22,7 @@ use crate::lanes::{Lanes, Limit, Resume, Want};
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::store::{Store, open_core};
+use crate::thinning::Thinning;
 
 /// What users saw, each with the number of disk operations before it.
 #[derive(Default)]
@@ -33,6 +35,8 @@ pub(super) struct Witness {
     pub(super) durable: Vec<(usize, Seq)>,
     /// Commits that the far side of the link acknowledged.
     pub(super) settled: Vec<(usize, Class, u32, Seq)>,
+    /// Stretches of which only memory had the samples.
+    pub(super) lost: Vec<(Seq, Seq)>,
     /// The state.
     pub(super) states: Vec<(usize, State)>,
 }
@@ -49,6 +53,7 @@ pub(super) struct Life {
     follower: Follower,
     rng: fastrand::Rng,
     job: Option<Job>,
+    thinning: Option<Thinning>,
     key: u64,
 }
 
@@ -57,9 +62,11 @@ pub(super) const TWINS: [&str; 2] = ["pump", "fan"];
 pub(super) fn options(small: bool) -> Options {
     let mut options = Options::new("gw".parse().unwrap());
     options.samples.segment = 2 << 10;
-    options.records.segment = 2 << 10;
+    // What gaps alone may use comes on top.
+    options.records.segment = (2 << 10) + 512;
     options.ring = if small { 2 << 10 } else { 64 << 10 };
     options.snapshot = 4 << 10;
+    options.thin = Duration::ZERO;
     options
 }
 
@@ -111,6 +118,7 @@ impl Life {
             rng: fastrand::Rng::with_seed(seed),
             seen: Witness::default(),
             job: None,
+            thinning: None,
             key: seed << 20,
             disk,
             core,
@@ -169,6 +177,7 @@ impl Life {
             }
             self.seen.frames.extend(frames.into_iter().map(|f| (at, f)));
         }
+        self.seen.lost.extend(self.core.lost.iter());
         self.seen.durable.push((at, self.store.statistics().counters.durable));
         self.seen.states.push((at, self.store.read(Clone::clone)));
     }
@@ -183,7 +192,7 @@ impl Life {
         self.core.accept(&mut vec![Submission::change(change).with_receipt(receipt)]);
     }
 
-    fn report(&mut self) {
+    pub(super) fn report(&mut self) {
         let mut batch = Vec::new();
         for _ in 0..self.rng.usize(1..6) {
             let twin = TWINS[self.rng.usize(..TWINS.len())];
@@ -278,6 +287,36 @@ impl Life {
                 self.core.finish_job(done);
             }
             None => self.job = self.core.begin_job(self.rng.u8(..4) == 0),
+        }
+        match self.thinning.take() {
+            Some(thinning) if self.rng.bool() => {
+                let before = self.store.statistics().counters.thinned_segments;
+                self.core.finish_thinning(thinning.run());
+                if self.store.statistics().counters.thinned_segments > before {
+                    check_exchange(self);
+                }
+            }
+            Some(thinning) => self.thinning = Some(thinning),
+            None => self.thinning = self.core.begin_thinning(),
+        }
+    }
+
+    /// Everything that is due is done, with no time in between.
+    pub(super) fn work(&mut self) {
+        self.core.tick();
+        loop {
+            let job = self.core.begin_job(false);
+            let thinning = self.core.begin_thinning();
+            if job.is_none() && thinning.is_none() {
+                return;
+            }
+            if let Some(job) = job {
+                let done = job.run();
+                self.core.finish_job(done);
+            }
+            if let Some(thinning) = thinning {
+                self.core.finish_thinning(thinning.run());
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Faults {
     pub(super) read_only: bool,
     /// Nothing is written into files whose names begin so, nor are any made.
     pub(super) refused: Option<&'static str>,
+    /// No file is removed.
+    pub(super) removes_refused: bool,
     /// No file is opened or made: the process has too many.
     pub(super) no_files: bool,
     /// Every read fails.
@@ -316,6 +318,9 @@ impl Disk for Sim {
         s.writable(0)?;
         if !s.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if s.faults.removes_refused {
+            return Err(io::Error::other("it is busy"));
         }
         s.rename_op(NameOp::Unlink(name.to_owned()));
         Ok(())

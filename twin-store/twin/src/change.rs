@@ -253,6 +253,8 @@ pub enum GapCause {
     Retention = 2,
     /// The disk was full.
     Full = 3,
+    /// They were readings; envelopes stand for them now.
+    Thinned = 4,
 }
 
 /// Something that happened, for good.

@@ -108,7 +108,7 @@ impl State {
                     self.twins.iter_mut().flatten().for_each(Twin::jump);
                 }
                 // What it drops was folded.
-                GapCause::Retention => {}
+                GapCause::Retention | GapCause::Thinned => {}
             },
             GatewayEvent::Revs { least } => {
                 for (handle, rev) in least {

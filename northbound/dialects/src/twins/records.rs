@@ -372,6 +372,7 @@ fn cause_word(cause: GapCause) -> &'static str {
         GapCause::Damage => "damage",
         GapCause::Retention => "retention",
         GapCause::Full => "full",
+        GapCause::Thinned => "thinned",
     }
 }
 
