@@ -183,6 +183,11 @@ fn a_device_that_is_none_raises_an_alarm_with_the_reason() {
         let status = gateway.ctl(&["status"]);
         String::from_utf8_lossy(&status.stdout).contains("no \"SunS\"").then_some(())
     });
+    // Its file goes, and with it its line and what was said of it.
+    std::fs::remove_file(lab.path("etc/devices.d/roof.toml")).unwrap();
+    assert!(gateway.ctl(&["reload"]).status.success());
+    let status = gateway.ctl(&["status"]);
+    assert!(!String::from_utf8_lossy(&status.stdout).contains("SunS"), "{status:?}");
     gateway.stop();
     plant.process.stop(SOON);
 }

@@ -99,6 +99,10 @@ impl Parts {
         for step in &steps.lines {
             self.apply_line(step, &wanted).await;
         }
+        let devices = wanted.modbus.iter().flat_map(|line| &line.devices);
+        let asked: HashSet<&TwinId> =
+            devices.filter(|device| device.recipe.is_some()).map(|device| &device.twin).collect();
+        self.sunspec.keep(|twin| asked.contains(twin));
         self.points.prune();
         let configured = Arc::new(configured(&wanted, disabled));
         self.configured.send_if_modified(|known| {
@@ -134,6 +138,7 @@ impl Parts {
             self.lines.remove(&name);
             return;
         };
+        let _changing = self.sunspec.changing().await;
         let devices = self.describe(&line.devices).await;
         let running = self.running_lines.get(&step.name);
         let held = match running.filter(|_| step.action == Action::Configure) {

@@ -13,6 +13,7 @@ use adapter_modbus::sunspec::{BASES, Map, Step, Walk};
 use adapter_modbus::{Address, Characters, Format, Kind, PointCodec, Table, TextPlace};
 use base::CancellationToken;
 use settings::Diagnostic;
+use tokio::sync::OwnedMutexGuard;
 use twin::{Description, Reason, Revised, TwinId};
 use twin_store::Store;
 
@@ -37,6 +38,8 @@ const PROBE: u16 = u16::MAX;
 pub struct Sunspec {
     devices: Arc<Mutex<BTreeMap<TwinId, Device>>>,
     unit: Arc<Mutex<Option<Unit>>>,
+    /// Held by who changes what lines poll: a reload and an answer must not overwrite each other's.
+    changing: Arc<tokio::sync::Mutex<()>>,
     around: Around,
 }
 
@@ -64,7 +67,23 @@ impl Sunspec {
     /// None so far.
     pub fn new(store: Store, context: Context, lines: Lines, alarms: Alarms) -> Self {
         let around = Around { store, context, lines, alarms };
-        Self { devices: Arc::default(), unit: Arc::default(), around }
+        Self { devices: Arc::default(), unit: Arc::default(), changing: Arc::default(), around }
+    }
+
+    /// No answer changes what a line polls while this is held: from [`Sunspec::resolve`] to [`Sunspec::attach`].
+    pub async fn changing(&self) -> OwnedMutexGuard<()> {
+        self.changing.clone().lock_owned().await
+    }
+
+    /// Forgets all others, and what was said of them.
+    pub fn keep(&self, wanted: impl Fn(&TwinId) -> bool) {
+        self.lock().retain(|twin, _| {
+            let kept = wanted(twin);
+            if !kept {
+                self.around.alarms.clear(&key(twin));
+            }
+            kept
+        });
     }
 
     /// The devices as far as they are known; those of which nothing is known yet have a spec that only probes them.
@@ -73,7 +92,9 @@ impl Sunspec {
         let (mut known, mut probes) = (Vec::with_capacity(plans.len()), Vec::new());
         for plan in plans {
             if plan.recipe.is_none() {
-                devices.remove(&plan.twin);
+                if devices.remove(&plan.twin).is_some() {
+                    self.around.alarms.clear(&key(&plan.twin));
+                }
                 known.push(plan.clone());
                 continue;
             }
@@ -150,13 +171,6 @@ impl Sunspec {
     fn due(&self) -> Vec<TwinId> {
         let mut due = Vec::new();
         let mut devices = self.lock();
-        devices.retain(|twin, device| {
-            let kept = device.held.as_ref().is_none_or(|held| held.get(twin).is_some());
-            if !kept {
-                self.around.alarms.clear(&key(twin));
-            }
-            kept
-        });
         for (twin, device) in devices.iter_mut() {
             if self.gone(twin) {
                 device.away = true;
@@ -224,6 +238,7 @@ impl Sunspec {
 
     /// The device has this map.
     async fn found(&self, twin: &TwinId, map: Map) -> Result<(), String> {
+        let _changing = self.changing().await;
         let Some(device) = self.lock().get(twin).cloned() else { return Ok(()) };
         let same = device.found.as_ref().is_some_and(|(known, _)| *known == map);
         let (Some(recipe), Some(held), false) = (&device.plan.recipe, &device.held, same) else {
