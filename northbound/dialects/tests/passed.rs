@@ -124,6 +124,7 @@ async fn a_notice_of_what_is_gone_is_told_until_it_has_arrived_and_not_again() {
         ring: 4 << 10,
         snapshot: 4 << 10,
         flush: Duration::ZERO,
+        thin: Duration::ZERO,
         ..Options::new("plant-7".parse().unwrap())
     };
     let dir = Arc::new(tempfile::tempdir().unwrap());
