@@ -221,6 +221,32 @@ pub enum Command {
         /// The directory.
         dir: PathBuf,
     },
+    /// Show the bytes that go over a line, as they go.
+    Tap {
+        /// The line, by its name or by where it goes (`gatewayctl lines`).
+        line: String,
+    },
+    /// Record the bytes of a line into a file, until interrupted.
+    Record {
+        /// The line, by its name or by where it goes (`gatewayctl lines`).
+        line: String,
+        /// The file; it must not exist.
+        file: PathBuf,
+    },
+    /// Be the devices of a recorded line, as a Modbus TCP server, until interrupted.
+    Replay {
+        /// A file made by `record`.
+        file: PathBuf,
+        /// Where to listen; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: std::net::SocketAddr,
+    },
+    /// Find out about a Modbus device. Nothing is written to it.
+    Modbus {
+        /// What to find out.
+        #[command(subcommand)]
+        action: ModbusAction,
+    },
 }
 
 /// The files that have a schema.
@@ -245,6 +271,64 @@ pub struct Watched {
     /// Do not watch: the change is good.
     #[arg(long, conflicts_with = "window")]
     pub no_window: bool,
+}
+
+/// What can be found out about a Modbus device.
+#[derive(Debug, Subcommand)]
+pub enum ModbusAction {
+    /// Read registers and show every interpretation of them; `*` marks those that look like something.
+    Probe(Target),
+    /// Try how quick, how large and how many requests may be, and propose settings.
+    Calibrate(Target),
+}
+
+/// A Modbus device. It is asked through the daemon where that has the line, else directly.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// A line of the daemon, `host`, `host:port`, or a serial port by its path.
+    #[arg(value_name = "LINE|HOST[:PORT]|PATH")]
+    pub line: String,
+    /// The unit id.
+    pub unit: u8,
+    /// What to read, numbers from 0: `holding:0-20`, `input:7`, `coil:0-15`.
+    #[arg(value_name = "TABLE:FIRST[-LAST]")]
+    pub range: String,
+    /// What is spoken there.
+    #[arg(long, value_enum, default_value_t = Way::Tcp)]
+    pub way: Way,
+    /// Bits per second of a serial port.
+    #[arg(long, default_value_t = 9600)]
+    pub baud: u32,
+    /// The parity of a serial port.
+    #[arg(long, value_enum, default_value_t = ParityWay::Even)]
+    pub parity: ParityWay,
+    /// How long the device may take for an answer.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// How a device is reached that is no daemon's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// Modbus TCP; RTU where a path is given.
+    Tcp,
+    /// Modbus over UDP.
+    Udp,
+    /// RTU frames, over TCP or on a serial port.
+    Rtu,
+    /// ASCII frames, over TCP or on a serial port.
+    Ascii,
+}
+
+/// The parity of a serial port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ParityWay {
+    /// Even, the default of Modbus.
+    Even,
+    /// None.
+    None,
+    /// Odd.
+    Odd,
 }
 
 /// What can be done with a link.

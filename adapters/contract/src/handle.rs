@@ -8,10 +8,12 @@ use twin::{
     What,
 };
 
-use crate::{Context, Inspection, LineStatus, NotRead, Raw, ReadNow, Request};
+use crate::{Ask, Asked, Context, Inspection, LineStatus, NotRead, Raw, ReadNow, Request, Tapped};
 
 /// How many requests may wait for a line.
 const WAITING: usize = 32;
+/// How many pieces of a tapped line may wait for their receiver.
+const TAPPED: usize = 1024;
 
 /// The two ends of a new line, and the way to configure it.
 #[must_use]
@@ -107,6 +109,31 @@ impl LineHandle {
         let (answer, answered) = oneshot::channel();
         self.ask(Request::Inspect { twin, index, answer }).ok()?;
         answered.await.ok()
+    }
+
+    /// Asks a device something in the protocol's own bytes that changes nothing.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn asked(
+        &self,
+        address: u8,
+        request: Vec<u8>,
+        timeout: i64,
+    ) -> Result<Asked, NotRead> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Ask(Ask { address, request, timeout, answer }))?;
+        answered.await.unwrap_or_else(|_| Err(self.down()))
+    }
+
+    /// The bytes that go over the line from now on. A receiver that is slow loses some, and is told how many.
+    ///
+    /// # Errors
+    /// The line is not running.
+    pub fn tap(&self) -> Result<mpsc::Receiver<Tapped>, NotRead> {
+        let (frames, tapped) = mpsc::channel(TAPPED);
+        self.ask(Request::Tap(frames))?;
+        Ok(tapped)
     }
 
     fn ask(&self, request: Request) -> Result<(), NotRead> {

@@ -28,5 +28,5 @@ pub use polled::{
     Agenda, Durable, Encoded, Failed, FailedKind, Identity, Polled, PolledGroup, Shown, Task,
     Timing, Work,
 };
-pub use request::{NotRead, Raw, ReadNow, Request};
+pub use request::{Ask, Asked, NotRead, Raw, ReadNow, Request, Tapped};
 pub use status::{BreakerState, Counters, DeviceStatus, LineState, LineStatus, Trouble};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-use twin::{CommandId, CommandOrder, Reason, Reported, TwinId};
+use tokio::sync::{mpsc, oneshot};
+use twin::{Boottime, CommandId, CommandOrder, Reason, Reported, TwinId};
 
 use crate::Inspection;
 
@@ -26,6 +26,47 @@ pub enum Request {
         /// Takes the answer; dropped where the line does not know the twin.
         answer: oneshot::Sender<Inspection>,
     },
+    /// Ask something in the protocol's own bytes that changes nothing.
+    Ask(Ask),
+    /// From now on tell the bytes that go over the line, until the receiver is gone.
+    Tap(mpsc::Sender<Tapped>),
+}
+
+/// Something asked in the protocol's own bytes.
+#[derive(Debug)]
+pub struct Ask {
+    /// Which device, by its address on the line.
+    pub address: u8,
+    /// The request, as the protocol has it inside its frames.
+    pub request: Vec<u8>,
+    /// Microseconds that the answer may take.
+    pub timeout: i64,
+    /// Takes the answer.
+    pub answer: oneshot::Sender<Result<Asked, NotRead>>,
+}
+
+/// An answer in the protocol's own bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The answer; as the protocol has it inside its frames.
+    pub answer: Vec<u8>,
+    /// Microseconds from the request to it.
+    pub took: i64,
+}
+
+/// Bytes that went over a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tapped {
+    /// When, boottime.
+    pub at: Boottime,
+    /// From us, or to us.
+    pub sent: bool,
+    /// The bytes, as they were written or read at once.
+    pub bytes: Vec<u8>,
+    /// What they are, in words.
+    pub words: String,
+    /// How many pieces before this one were lost because the receiver was slow.
+    pub lost: u64,
 }
 
 /// Points to be read now, whatever their group's interval is.

@@ -1,5 +1,7 @@
 //! The task that owns a line: it opens the connection or port, puts the agenda's work on it, and tells what came.
 
+mod requests;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -18,6 +20,8 @@ use crate::open::{OpenError, Opened, Opening, master, open};
 use crate::sequence::{Next, Sequence};
 use crate::slot::Slot;
 use crate::spec::{DeviceSpec, LineSpec, Transport};
+use crate::tap::Taps;
+use requests::Tools;
 
 /// The first and the longest pause before a line that failed is opened again, and how long it must have worked for
 /// the pauses to be short again.
@@ -39,6 +43,8 @@ pub async fn run(spec: LineSpec, context: Context, end: LineEnd<DeviceSpec>) -> 
     let (agenda, durable) = Agenda::new(end.name.clone(), context.grid.clone());
     let [first, longest, stable] = PAUSES;
     let mut driver = Driver {
+        taps: Taps::new(&spec.transport),
+        tools: Tools::default(),
         spec: Arc::new(spec),
         agenda,
         durable,
@@ -87,6 +93,8 @@ struct Driver {
     outage: Option<i64>,
     backoff: Backoff,
     next_id: u16,
+    taps: Taps,
+    tools: Tools,
 }
 
 /// What a driver waits for.
@@ -169,29 +177,6 @@ impl Driver {
         }
     }
 
-    fn configure(&mut self, now: i64) {
-        let numbered = self.spec.transport.serial_framing().is_none();
-        let specs = self.devices.borrow_and_update().clone();
-        let device = |spec: &DeviceSpec| Device { spec: spec.clone(), numbered };
-        self.agenda.configure(specs.iter().map(device).collect(), now);
-    }
-
-    fn asked(&mut self, request: Request) {
-        let now = self.context.moment();
-        match request {
-            Request::Order(order) => self.agenda.order(order, now),
-            Request::ReadNow(read) => self.agenda.read_now(read, now.boottime.0),
-            Request::Raw(raw) => self.agenda.raw(raw, now.boottime.0),
-            Request::Inspect { twin, index, answer } => {
-                if let Some(inspection) = self.agenda.inspect(&twin, index, now.boottime.0) {
-                    // Who asked may have gone; nobody misses the answer then.
-                    answer.send(inspection).ok();
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Starts what can be started.
     async fn fill(&mut self) {
         loop {
@@ -216,12 +201,13 @@ impl Driver {
     async fn start(&mut self, at: usize, now: i64) -> io::Result<bool> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(false) };
         if matches!(slot.master, Master::Serial(_)) {
-            slot.drain(now).await?;
+            slot.drain(now, &mut self.taps).await?;
             if slot.ready_at().is_none_or(|ready| ready > now) {
                 return Ok(true);
             }
         }
-        let sequence = match slot.take_waiting() {
+        let asked = slot.take_waiting().or_else(|| self.tools.pop());
+        let sequence = match asked {
             Some(sequence) => sequence,
             None => {
                 let Some(task) = self.agenda.next(self.context.moment()) else { return Ok(false) };
@@ -231,13 +217,14 @@ impl Driver {
             }
         };
         let now = self.context.now().0;
-        if let Some(over) = slot.start(sequence, now).await? {
+        if let Some(over) = slot.start(sequence, now, &mut self.taps).await? {
             self.over(at, over, now);
         }
         Ok(true)
     }
 
     fn received(&mut self, at: usize, bytes: &[u8], now: i64) {
+        self.taps.note(now, false, bytes);
         let Some(slot) = self.slots.get_mut(at) else { return };
         if let Err(desync) = slot.received(now, bytes) {
             self.ended(at, now);
@@ -260,6 +247,7 @@ impl Driver {
 
     fn over(&mut self, at: usize, over: Next, now: i64) {
         let Next::Over { ticket, sent, result } = over else { return };
+        let Some(result) = self.tools.over(ticket, now - sent, result) else { return };
         let free = self.slots.get(at).and_then(Slot::ready_at).unwrap_or(now).max(now);
         self.agenda.done(ticket, result, Timing { sent, ended: now, free });
     }
@@ -340,6 +328,7 @@ impl Driver {
         let retry = now.saturating_add(pause);
         self.retry = Some(retry);
         self.agenda.line_down(now, words);
+        self.tools.refuse(words);
         let state = LineState::Down { cause: words.clone(), next: Some(Boottime(retry)) };
         self.shown.state(state, now);
         if self.outage.is_none() {
@@ -387,7 +376,7 @@ impl Driver {
             }
             if let Some(ready) = slot.ready_at() {
                 free = Some(free.unwrap_or(i64::MAX).min(ready));
-                if slot.has_waiting() {
+                if slot.has_waiting() || self.tools.waiting() {
                     when(ready.max(now));
                 }
             }

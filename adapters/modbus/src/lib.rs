@@ -9,8 +9,10 @@
 
 mod address;
 mod ascii_frame;
+mod asker;
 pub mod batch;
 mod calendar;
+pub mod calibrate;
 pub mod codec;
 pub mod config;
 mod device;
@@ -24,7 +26,9 @@ mod master;
 mod open;
 mod order;
 pub mod pdu;
+pub mod pdu_raw;
 mod port;
+pub mod probe;
 mod reply;
 mod rtu_frame;
 mod scale;
@@ -35,6 +39,7 @@ pub mod serial_master;
 mod slot;
 pub mod spec;
 pub mod sunspec;
+pub mod tap;
 pub mod tcp;
 mod tcp_line;
 mod tls_line;
@@ -42,6 +47,7 @@ mod udp_line;
 mod write;
 
 pub use address::{Address, AddressError, Table};
+pub use asker::{Answered, Asker, Exchanges};
 pub use batch::{Batch, Item};
 pub use codec::{CodecError, EncodeError, PointCodec};
 pub use driver::run;

@@ -45,6 +45,12 @@ pub(crate) fn find(heard: &[u8], unit: u8, request: &Request, own: Option<&[u8]>
     if damaged(heard, unit, request) { Found::Damaged } else { Found::Nothing(other) }
 }
 
+/// Unit and protocol data unit of bytes that are one frame, whatever its function.
+pub(crate) fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (frame, sum) = bytes.split_last_chunk::<2>()?;
+    (frame.len() >= 2 && CRC.checksum(frame) == u16::from_le_bytes(*sum)).then_some(frame)
+}
+
 /// The frame that these bytes begin with: its length by its function, its checksum right.
 fn sound(bytes: &[u8]) -> Option<&[u8]> {
     let length = match (bytes.get(1)?, bytes.get(2)?) {

@@ -68,6 +68,11 @@ impl Sequence {
         Self { ticket: task.ticket, unit, timeout, request, then, sent: None }
     }
 
+    /// One exchange on nobody's behalf but a tool's.
+    pub(crate) fn alone(ticket: u64, unit: u8, timeout: i64, request: Request) -> Self {
+        Self { ticket, unit, timeout, request, then: Then::End, sent: None }
+    }
+
     /// The exchange that is next.
     pub(crate) fn exchange(&self) -> Exchange {
         let Self { ticket, unit, timeout, .. } = *self;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::sequence::{Next, Sequence};
+use crate::tap::Taps;
 use crate::{Completed, Desync, Failure, Master, StartError};
 
 /// A peer that takes no bytes for this long is gone.
@@ -79,7 +80,7 @@ impl Slot {
     }
 
     /// Reads what lies in the kernel and belongs to nothing that is under way.
-    pub(crate) async fn drain(&mut self, now: i64) -> io::Result<()> {
+    pub(crate) async fn drain(&mut self, now: i64, taps: &mut Taps) -> io::Result<()> {
         let mut bytes = [0; 512];
         loop {
             let read = poll_fn(|cx| match self.poll_read(cx, &mut bytes) {
@@ -87,13 +88,19 @@ impl Slot {
                 Poll::Pending => Poll::Ready(None),
             });
             let Some(n) = read.await.transpose()? else { return Ok(()) };
+            taps.note(now, false, bytes.get(..n).unwrap_or_default());
             // With nothing under way there is nothing to lose the framing of.
             self.master.received(now, bytes.get(..n).unwrap_or_default(), &mut self.done).ok();
         }
     }
 
     /// Puts the next exchange of a sequence on the wire.
-    pub(crate) async fn start(&mut self, sequence: Sequence, now: i64) -> io::Result<Option<Next>> {
+    pub(crate) async fn start(
+        &mut self,
+        sequence: Sequence,
+        now: i64,
+        taps: &mut Taps,
+    ) -> io::Result<Option<Next>> {
         self.out.clear();
         match self.master.start(now, sequence.exchange(), &mut self.out) {
             Ok(()) => {}
@@ -108,6 +115,7 @@ impl Slot {
         }
         self.under_way.push(sequence);
         self.used = now;
+        taps.note(now, true, &self.out);
         let written = tokio::time::timeout(WRITE, self.stream.write_all(&self.out));
         written.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         Ok(None)

@@ -221,14 +221,14 @@ impl TcpMaster {
     }
 }
 
-struct Frame<'a> {
-    id: u16,
-    unit: u8,
-    pdu: &'a [u8],
+pub(crate) struct Frame<'a> {
+    pub(crate) id: u16,
+    pub(crate) unit: u8,
+    pub(crate) pdu: &'a [u8],
 }
 
 /// All whole frames, and what follows them.
-fn frames(mut bytes: &[u8]) -> Result<(Vec<Frame<'_>>, &[u8]), Desync> {
+pub(crate) fn frames(mut bytes: &[u8]) -> Result<(Vec<Frame<'_>>, &[u8]), Desync> {
     let mut frames = Vec::new();
     while let Some((frame, rest)) = split(bytes)? {
         frames.push(frame);

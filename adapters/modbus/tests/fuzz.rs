@@ -1,6 +1,6 @@
 //! Hostile bytes never panic: every decoder's `fuzz_one` under a deterministic mutation loop and under proptest.
 
-use adapter_modbus::{codec, pdu, serial_master, sunspec, tcp};
+use adapter_modbus::{codec, pdu, pdu_raw, probe, serial_master, sunspec, tap, tcp};
 use proptest::prelude::*;
 
 const SEEDS: [&[u8]; 8] = [
@@ -20,6 +20,9 @@ fn all(data: &[u8]) {
     serial_master::fuzz_one(data);
     codec::fuzz_one(data);
     sunspec::fuzz_one(data);
+    pdu_raw::fuzz_one(data);
+    tap::fuzz_one(data);
+    probe::fuzz_one(data);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Command, Line, Link, Page, Plan, Point, Reloaded, Status, Twin, Update, Verdict, Version, Why,
-    Writes,
+    Asked, Command, Line, Link, Page, Plan, Point, Reloaded, Status, Tapped, Twin, Update, Verdict,
+    Version, Why, Writes,
 };
 
 /// A line from the daemon.
@@ -78,6 +78,10 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To [`crate::Request::Reload`], after [`Answer::Reloaded`] with `watched_ms`.
     Verdict(Verdict),
+    /// To [`crate::Request::Ask`].
+    Asked(Asked),
+    /// To [`crate::Request::Tap`], for each piece.
+    Tapped(Tapped),
     /// To anything that cannot be done.
     Error(Failure),
 }

@@ -1,7 +1,7 @@
 //! Requests and answers of the local API as plain types with one versioned JSON encoding.
 //!
 //! One JSON object per line over a Unix socket. A line to the daemon is an [`Ask`], a line back is a [`Reply`].
-//! A request gets one reply, with four exceptions: [`Request::Watch`] gets replies until the caller hangs up,
+//! A request gets one reply, with exceptions: [`Request::Watch`] and [`Request::Tap`] get replies until the caller hangs up,
 //! [`Request::Set`] with `wait` gets one [`Command`] per step until one has `ended`, [`Request::Reload`] gets a
 //! [`Verdict`] after a [`Reloaded`] with `watched_ms`, and [`Request::History`] gets one [`Page`] after the other until
 //! one has `ended`.
@@ -25,8 +25,8 @@ pub use plan::{
 pub use request::{Ask, Request};
 pub use twins::{Command, Point, Section, Twin, Update, Why};
 pub use works::{
-    Alarm, Device, Lane, Line, Link, Pending, Status, Store, Traffic, Unit, UnitState, Version,
-    Writes,
+    Alarm, Asked, Device, Lane, Line, Link, Pending, Status, Store, Tapped, Traffic, Unit,
+    UnitState, Version, Writes,
 };
 
 /// The version of this encoding. A daemon answers a request of another version with [`Code::Version`].

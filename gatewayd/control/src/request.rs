@@ -106,6 +106,27 @@ pub enum Request {
         #[serde(default = "seconds_10")]
         window_ms: u64,
     },
+    /// Asks a device on a line something in the protocol's own bytes that changes nothing.
+    Ask {
+        /// Which line, by its name or by where it goes.
+        line: String,
+        /// Which device, by its address on the line.
+        address: u8,
+        /// The request as the protocol has it inside its frames, in hexadecimal.
+        request: String,
+        /// How long to wait for the asset, in milliseconds.
+        #[serde(default = "seconds_1")]
+        timeout_ms: u64,
+    },
+    /// Everything that goes over a line from now on.
+    Tap {
+        /// Which line, by its name or by where it goes.
+        line: String,
+    },
+}
+
+fn seconds_1() -> u64 {
+    1_000
 }
 
 fn seconds_10() -> u64 {

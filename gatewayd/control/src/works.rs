@@ -223,6 +223,35 @@ pub struct Device {
     pub retry_in_ms: Option<u64>,
 }
 
+/// An answer in the protocol's own bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The answer as the protocol has it inside its frames, in hexadecimal.
+    pub answer: String,
+    /// Microseconds from the request to it.
+    pub took_us: u64,
+}
+
+/// Bytes that went over a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tapped {
+    /// Microseconds since the machine started.
+    pub at_us: i64,
+    /// From us; else to us.
+    pub sent: bool,
+    /// The bytes, as they were written or read at once, in hexadecimal.
+    pub hex: String,
+    /// What they are, in words.
+    pub words: String,
+    /// How many pieces before this one were lost because the caller was slow.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Whether commands may be carried out at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writes {

@@ -42,6 +42,16 @@ fn requests() {
         r#"{"v":1,"do":"set","twin":"meter","point":"relay/on","value":true,"wait":true,"timeout_ms":5000,"key":"a1"}"#,
     );
     ask(Request::LinksSkip { link: "cloud".into() }, r#"{"v":1,"do":"links-skip","link":"cloud"}"#);
+    let raw = Request::Ask {
+        line: "bus".into(),
+        address: 3,
+        request: "0300000002".into(),
+        timeout_ms: 500,
+    };
+    let line =
+        r#"{"v":1,"do":"ask","line":"bus","address":3,"request":"0300000002","timeout_ms":500}"#;
+    ask(raw, line);
+    ask(Request::Tap { line: "bus".into() }, r#"{"v":1,"do":"tap","line":"bus"}"#);
     ask(Request::Writes { on: Some(false) }, r#"{"v":1,"do":"writes","on":false}"#);
     ask(Request::Plan, r#"{"v":1,"do":"plan"}"#);
     ask(Request::Reload { window_ms: 5000 }, r#"{"v":1,"do":"reload","window_ms":5000}"#);

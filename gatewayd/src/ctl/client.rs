@@ -124,7 +124,7 @@ impl Client {
 fn patience(request: &Request) -> Option<Duration> {
     const SOON: Duration = Duration::from_secs(30);
     match request {
-        Request::Watch { .. } => None,
+        Request::Watch { .. } | Request::Tap { .. } => None,
         Request::Read { timeout_ms, .. } => Some(SOON.saturating_add(millis(*timeout_ms))),
         // Settling and reading back come after the deadline; the daemon says when it gives up waiting.
         Request::Set { timeout_ms, .. } => Some((3 * SOON).saturating_add(millis(*timeout_ms))),

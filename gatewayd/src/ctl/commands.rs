@@ -11,7 +11,7 @@ use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
 use super::rollback::{Rollback, RollbackError};
-use super::{generate, history, plan, twins, works};
+use super::{generate, history, modbus, plan, replay, tap, twins, works};
 use crate::cli::{Command, LinkAction, Tool, WritesAction, split};
 
 /// How the tool ends; the codes are documented in its help.
@@ -39,6 +39,48 @@ enum ToolError {
     Rollback(#[from] RollbackError),
     #[error("cannot write the output")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Said(#[from] Said),
+}
+
+/// Something that a command cannot do, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Said {
+    /// What.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Said {
+    /// Without advice.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    /// With advice.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+impl From<Failure> for Said {
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.message, help: failure.help }
+    }
+}
+
+impl From<ClientError> for Said {
+    fn from(error: ClientError) -> Self {
+        Self { message: chain(&error), help: Some(error.help()) }
+    }
+}
+
+impl From<io::Error> for Said {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.to_string())
+    }
 }
 
 /// Runs the tool.
@@ -50,6 +92,7 @@ pub fn run(tool: &Tool) -> ExitCode {
         Err(error) => {
             let help = match &error {
                 ToolError::Client(e) => Some(e.help()),
+                ToolError::Said(said) => said.help.clone(),
                 ToolError::Rollback(e) => Some(e.help()),
                 ToolError::Output(_) => None,
             };
@@ -58,7 +101,7 @@ pub fn run(tool: &Tool) -> ExitCode {
                 ToolError::Client(ClientError::NotPermitted { .. }) => Exit::NotPermitted,
                 ToolError::Client(ClientError::Silent(_)) => Exit::Uncertain,
                 ToolError::Client(_) => Exit::Unavailable,
-                ToolError::Rollback(_) | ToolError::Output(_) => Exit::Refused,
+                ToolError::Rollback(_) | ToolError::Output(_) | ToolError::Said(_) => Exit::Refused,
             }
         }
     };
@@ -71,6 +114,11 @@ fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
         Command::Schema { of } => generate::show_schema(screen, *of)?,
         Command::Completions { shell } => generate::show_completions(screen, *shell)?,
         Command::Generate { dir } => generate::everything(dir)?,
+        Command::Modbus { action } => return Ok(modbus::run(screen, action, tool)?),
+        Command::Replay { file, listen } => return Ok(replay::replay(screen, file, *listen)?),
+        Command::Record { line, file } => {
+            return Ok(tap::record(screen, &mut Client::connect(&tool.socket)?, line, file)?);
+        }
         Command::Rollback { config, state, dry_run, .. } => {
             let rollback = Rollback::find(config, state)?;
             let backup = if *dry_run { None } else { Some(rollback.carry_out(&Clock::system())?) };
@@ -112,12 +160,16 @@ fn encoded(answer: &Answer) -> io::Result<String> {
 
 fn request(command: &Command) -> Request {
     match command {
-        // The others are answered without the daemon.
+        Command::Tap { line } => Request::Tap { line: line.clone() },
+        // The others are answered without the daemon, or ask it in their own way.
         Command::Status
         | Command::Check { .. }
         | Command::Schema { .. }
         | Command::Completions { .. }
-        | Command::Generate { .. } => Request::Status,
+        | Command::Generate { .. }
+        | Command::Modbus { .. }
+        | Command::Record { .. }
+        | Command::Replay { .. } => Request::Status,
         Command::Twins { twin, .. } => Request::Twins { twin: twin.clone() },
         Command::Watch { of } => {
             let (twin, point) = of.as_deref().map(split).unzip();
@@ -205,6 +257,8 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::History(page) => {
             history::page(screen, page, matches!(command, Command::History { csv: true, .. }))
         }
+        Answer::Tapped(piece) => tap::show(screen, piece),
+        Answer::Asked(asked) => screen.line(&asked.answer),
         Answer::Error(Failure { message, help, .. }) => {
             complain(message, help.as_deref());
             Ok(())
@@ -215,7 +269,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
 /// How the tool ends after this answer; `None` where more follows.
 fn exit(answer: &Answer) -> Option<Exit> {
     match answer {
-        Answer::Update(_) => None,
+        Answer::Update(_) | Answer::Tapped(_) => None,
         Answer::History(page) if !page.ended => None,
         Answer::Command(command) if !command.ended => None,
         Answer::Command(command) => Some(match &*command.stage {

@@ -5,10 +5,14 @@ mod client;
 mod commands;
 mod generate;
 mod history;
+mod modbus;
 mod paint;
 mod plan;
+mod recording;
+mod replay;
 mod rollback;
 mod table;
+mod tap;
 mod twins;
 mod works;
 

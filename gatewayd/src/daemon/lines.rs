@@ -75,6 +75,20 @@ impl Lines {
         all.lines.get(all.twins.get(twin)?)?.handle.clone()
     }
 
+    /// The line of this name, or that goes there.
+    pub fn named(&self, called: &str) -> Option<LineHandle> {
+        let all = self.lock();
+        let there = |(name, known): &(&Arc<str>, &Known)| {
+            ***name == *called || known.facts.target == called
+        };
+        all.lines.iter().find(there)?.1.handle.clone()
+    }
+
+    /// The names of all lines.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.lock().lines.keys().cloned().collect()
+    }
+
     /// The handles of all lines.
     pub fn handles(&self) -> Vec<LineHandle> {
         self.lock().lines.values().filter_map(|known| known.handle.clone()).collect()

@@ -10,7 +10,7 @@ use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
 
 use super::socket::{Answers, Replies};
 use super::view::{self, Viewpoint};
-use super::{command, find, history, watch, why};
+use super::{command, find, history, line_bytes, watch, why};
 use crate::daemon::{self, Hub};
 
 /// Answers requests from what the hub shows.
@@ -47,6 +47,11 @@ impl Answers for Control {
             Request::Read { twin, points, timeout_ms } => {
                 read(hub, &twin, &points, Duration::from_millis(timeout_ms)).await
             }
+            Request::Ask { line, address, request, timeout_ms } => {
+                line_bytes::ask(hub, &line, address, &request, Duration::from_millis(timeout_ms))
+                    .await
+            }
+            Request::Tap { line } => return line_bytes::tap(hub, by, &line, replies).await,
             Request::Watch { twin, point } => {
                 return watch::watch(hub, twin.as_deref(), point.as_deref(), replies).await;
             }

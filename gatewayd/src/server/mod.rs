@@ -6,6 +6,7 @@ mod command;
 mod find;
 mod health;
 mod history;
+mod line_bytes;
 mod metrics;
 mod peer;
 mod rows;
@@ -24,6 +25,7 @@ use tokio::sync::watch as wanted;
 
 use crate::config::Plan;
 use crate::daemon::Hub;
+pub use line_bytes::{hex, unhex};
 use socket::Socket;
 
 /// Takes the control socket; refuses to be the second daemon. Before anything is said to devices or brokers.

@@ -280,3 +280,98 @@ async fn check_says_what_start_would_do() {
     assert!(output.out.contains("name"), "{output:?}");
     assert_eq!(gateway.daemon().code, 78, "without a last good file it does not start");
 }
+
+#[tokio::test]
+async fn a_device_is_probed_and_calibrated_with_and_without_the_daemon() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    let address = format!("127.0.0.1:{}", meter.port());
+    let probe = ["modbus", "probe", &address, "1", "holding:0-1"];
+    let alone = gateway.run(&probe);
+    assert_eq!(alone.code, 0, "{alone:?}");
+    assert!(alone.out.contains("holding:0  0x0901"), "{alone:?}");
+    assert!(alone.out.contains("* u16 "), "{alone:?}");
+    assert_eq!(meter.connections(), 1, "nobody else is there");
+
+    gateway.start().await;
+    eventually("the twin is shadowed", || {
+        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+    })
+    .await;
+    let before = meter.connections();
+    let through = gateway.lines(&probe);
+    let value = through.iter().find(|one| one["format"] == "u16" && one["address"] == "holding:0");
+    assert_eq!(
+        (&value.unwrap()["value"], &value.unwrap()["plausible"]),
+        (&json!("2305"), &json!(true))
+    );
+    // The meter has eight registers: each is asked alone where they are not had together.
+    let beyond = gateway.run(&["modbus", "probe", &address, "1", "holding:7-9"]);
+    assert!(beyond.out.contains("holding:7  0x0000"), "{beyond:?}");
+    assert!(
+        beyond.out.contains("holding:9  the device refused: illegal data address"),
+        "{beyond:?}"
+    );
+    let found = gateway.lines(&["modbus", "calibrate", &address, "1", "holding:0-19"]);
+    assert_eq!(
+        (&found[0]["most"], &found[0]["unlimited"]),
+        (&json!(8), &json!(false)),
+        "{found:?}"
+    );
+    assert_eq!(meter.connections(), before, "all of it over the daemon's own connection");
+    let nothing = gateway.run(&["modbus", "probe", &address, "1", "holding:5-4"]);
+    assert!(nothing.code == 1 && nothing.err.contains("no range of registers"), "{nothing:?}");
+    gateway.stop().await;
+
+    let found = gateway.run(&["modbus", "calibrate", &address, "1", "holding:0-19"]);
+    assert!(
+        found.out.contains("max_registers = 8") && found.out.contains("timeout = "),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_line_is_tapped_recorded_and_replayed() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    gateway.start().await;
+    let line = format!("tcp:127.0.0.1:{}", meter.port());
+    let tap = gateway.background(&["tap", &line]);
+    eventually("a request and its answer are shown", || {
+        let both = tap.saw("→ #") && tap.saw("unit 1: read 2 of holding from 0");
+        (both && tap.saw("unit 1: 4 bytes: 09 01 00 07")).then_some(())
+    })
+    .await;
+    drop(tap);
+    let wrong = gateway.run(&["tap", "tcp:nowhere"]);
+    assert!(wrong.code == 1 && wrong.err.contains("there is no line"), "{wrong:?}");
+
+    let file = gateway.path("meter.recording");
+    let record = gateway.background(&["record", &line, file.to_str().unwrap()]);
+    eventually("something is recorded", || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        (text.lines().count() > 6).then_some(())
+    })
+    .await;
+    drop(record);
+    gateway.stop().await;
+    let again = gateway.run(&["record", &line, file.to_str().unwrap()]);
+    assert_eq!(again.code, 69, "without a daemon there is nothing to record: {again:?}");
+
+    // A recording that was cut off in the middle of a line is still one.
+    let replay = gateway.background(&["replay", file.to_str().unwrap()]);
+    let address = eventually("it listens", || {
+        let text = gateway.read("background");
+        let rest = text.split_once(" at ")?.1;
+        Some(rest.split_once(": ")?.0.to_owned())
+    })
+    .await;
+    let probed = gateway.run(&["modbus", "probe", &address, "1", "holding:0-1"]);
+    assert_eq!(probed.code, 0, "{probed:?}");
+    assert!(probed.out.contains("holding:0  0x0901") && probed.out.contains("holding:1  0x0007"));
+    let unknown = gateway.run(&["modbus", "probe", &address, "1", "holding:3"]);
+    assert!(unknown.code == 1 && unknown.out.contains("illegal data address"), "{unknown:?}");
+    drop(replay);
+}
