@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use twin::{
-    Accepted, Body, Boottime, Commit, Description, GapCause, GatewayEvent, Handle, Moment, Origin,
-    Outcome, Receipt, Refusal, Seq, State, Submission, Timestamp, What,
+    Accepted, Body, Boottime, Commit, GapCause, GatewayEvent, Handle, Moment, Origin, Outcome,
+    Receipt, Refusal, Seq, Submission, Timestamp, What,
 };
 
 use crate::disk::full;
@@ -14,11 +14,11 @@ use crate::frame::{self, Class, Frame, Header, Kind};
 use crate::job::SyncFile;
 use crate::log::Log;
 use crate::ranges::Ranges;
-use crate::record::{self, Raw};
 use crate::retention::Dropped;
 use crate::segment::{Family, Segment};
 use crate::shared::{Inner, Shared};
 use crate::troubles::Part;
+use crate::written::{encode, readable};
 
 /// The longest body of one commit; more is refused.
 const LONGEST_BODY: usize = 16 << 20;
@@ -407,37 +407,6 @@ impl Core {
 /// The commit that `body` becomes.
 fn next(shared: &Shared, inner: &Inner, body: Body, now: Moment) -> Commit {
     Commit { seq: inner.head.next(), epoch: shared.epoch, at: now.boottime, body }
-}
-
-/// Appends a commit as a frame, under the description that its twin has now.
-pub(crate) fn encode(out: &mut Vec<u8>, state: &State, commit: &Commit) {
-    let handle = match &commit.body {
-        Body::Twin { handle, .. } => *handle,
-        Body::Gateway(_) => Handle(0),
-    };
-    let unknown;
-    let description: &Description = match state.by_handle(handle) {
-        Some(twin) => twin.description(),
-        None => {
-            unknown = Description::default();
-            &unknown
-        }
-    };
-    let start = frame::begin(out, commit.seq, commit.at, handle);
-    let (kind, class) = record::put(out, commit.at, description, &commit.body);
-    frame::finish(out, start, kind, class);
-}
-
-/// Whether the frame says something to whoever reads it: what could not be read back would be lost, and a snapshot with it.
-fn readable(frame: &[u8], state: &State) -> bool {
-    let Some((header, payload)) = Header::take(frame).zip(frame.get(frame::HEADER..)) else {
-        return false;
-    };
-    let known = state.by_handle(header.handle).map(|t| (t.id(), &**t.description()));
-    header.known().is_some_and(|(kind, _)| {
-        let raw = Raw { kind, at: header.at, handle: header.handle, payload };
-        record::take(raw, known).is_some()
-    })
 }
 
 /// A commit that was made.

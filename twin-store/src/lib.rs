@@ -50,6 +50,7 @@ mod trial;
 mod troubles;
 mod tune;
 mod writer;
+mod written;
 
 pub use disk::{Directory, Disk, File};
 pub use error::{OpenError, ReadError};

@@ -14,7 +14,6 @@ use twin::{
 
 use super::model::description;
 use super::sim::Sim;
-use crate::core::encode;
 use crate::disk::Disk;
 use crate::footer::Summary;
 use crate::frame::{self, Header};
@@ -23,6 +22,7 @@ use crate::ranges::Ranges;
 use crate::reader::SegmentReader;
 use crate::segment::{Family, HEADER, Segment, SegmentHeader, trailer};
 use crate::snapshot;
+use crate::written::encode;
 
 const ID: u64 = 0x0123_4567_89ab_cdef;
 const AT: Boottime = Boottime(5_000_000);
