@@ -116,6 +116,16 @@ fn what_a_device_says_of_itself_becomes_a_twin() {
     reads(&gateway, "tracker-2/current", &json!(4.31));
     reads(&gateway, "inverter/power", &json!(100.0));
     let later = twin(&gateway).unwrap();
+    let past = gateway.ctl(&["history", "roof/inverter/current", "--json"]).stdout;
+    let pages = String::from_utf8_lossy(&past).into_owned();
+    let pages = pages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rows: Vec<Value> =
+        pages.flat_map(|page| page["rows"].as_array().unwrap().clone()).collect();
+    let mut good = rows.iter().filter(|row| row["quality"] == "good").peekable();
+    assert!(
+        good.peek().is_some() && good.all(|row| row["value"] == 12.34),
+        "by the old map: {rows:?}"
+    );
     let (before, after) = (names(&roof), names(&later));
     assert_eq!(after[..before.len()], before, "no point has another index than it had");
 

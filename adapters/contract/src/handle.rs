@@ -104,6 +104,14 @@ impl LineHandle {
         answered.await.unwrap_or_else(|_| Err(self.down()))
     }
 
+    /// This twin's asset, which was silent, is the one that it was, with the same points: it is polled again.
+    ///
+    /// # Errors
+    /// The line is full or gone; nothing has changed.
+    pub fn proven(&self, twin: TwinId) -> Result<(), NotRead> {
+        self.ask(Request::Proven(twin))
+    }
+
     /// Everything that explains a point; `None` where the line does not know the twin or is gone.
     pub async fn inspect(&self, twin: TwinId, index: Option<u16>) -> Option<Inspection> {
         let (answer, answered) = oneshot::channel();

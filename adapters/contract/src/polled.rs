@@ -75,6 +75,11 @@ pub trait Polled: PartialEq + Debug {
     fn on_grid(&self) -> bool {
         true
     }
+    /// Whether another asset may stand there after a silence, with other points: until somebody says that it is as it was
+    /// ([`Agenda::proven`]) or gives it another specification, only probes and raw requests go to it.
+    fn doubtful(&self) -> bool {
+        false
+    }
     /// How often an unanswered read is repeated before it counts as failed.
     fn retries(&self) -> u8 {
         1

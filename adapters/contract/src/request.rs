@@ -26,6 +26,8 @@ pub enum Request {
         /// Takes the answer; dropped where the line does not know the twin.
         answer: oneshot::Sender<Inspection>,
     },
+    /// This twin's asset, which was silent, is the one that it was.
+    Proven(TwinId),
     /// Ask something in the protocol's own bytes that changes nothing.
     Ask(Ask),
     /// From now on tell the bytes that go over the line, until the receiver is gone.

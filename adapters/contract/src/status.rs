@@ -51,6 +51,8 @@ pub struct DeviceStatus {
     pub twin: TwinId,
     /// Whether it is asked at all.
     pub breaker: BreakerState,
+    /// It was silent, and is not polled before somebody says that it is the device that it was.
+    pub doubted: bool,
     /// Since when.
     pub since: Boottime,
     /// The last trouble with it, which may be over.

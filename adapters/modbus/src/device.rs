@@ -131,6 +131,10 @@ impl Polled for Device {
         self.spec.pause
     }
 
+    fn doubtful(&self) -> bool {
+        self.spec.doubtful
+    }
+
     fn raw(&self, request: &[u8]) -> Option<Batch> {
         let request = Request::reading(request)?;
         Some(Batch { request, items: Vec::new() })

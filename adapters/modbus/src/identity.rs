@@ -100,6 +100,7 @@ mod tests {
             PointCodec::new(Address::new(Table::Holding, number), format).unwrap()
         };
         DeviceSpec {
+            doubtful: false,
             twin: "t".parse().unwrap(),
             revision: 1,
             unit: 1,

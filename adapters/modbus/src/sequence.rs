@@ -196,6 +196,7 @@ mod tests {
             write: Some(WriteSpec { settle: 0 }),
         };
         let spec = DeviceSpec {
+            doubtful: false,
             twin: "t".parse().unwrap(),
             revision: 1,
             unit: 3,

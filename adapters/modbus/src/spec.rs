@@ -208,6 +208,8 @@ pub struct DeviceSpec {
     pub pause: i64,
     /// What one request may ask of it.
     pub limits: Limits,
+    /// Another device may stand there after a silence: it is not polled before somebody has asked what it is.
+    pub doubtful: bool,
     /// Its groups.
     pub groups: Vec<GroupSpec>,
     /// Its points. Batches name them by their place here.

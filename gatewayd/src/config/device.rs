@@ -123,7 +123,7 @@ pub fn discovered(
     });
     match device {
         Some(device) if !has_errors(&found) => {
-            let device = modbus::Device { timeout: plan.device.timeout, ..device };
+            let device = modbus::Device { timeout: plan.device.timeout, doubtful: true, ..device };
             Ok((DevicePlan { declaration, device, ..plan.clone() }, written))
         }
         _ => Err(found),

@@ -172,9 +172,12 @@ impl Sunspec {
         let mut due = Vec::new();
         let mut devices = self.lock();
         for (twin, device) in devices.iter_mut() {
-            if self.gone(twin) {
+            let (gone, doubted) = self.seen(twin);
+            if gone {
                 device.away = true;
-            } else if std::mem::take(&mut device.away) && device.found.is_some() {
+            } else if (std::mem::take(&mut device.away) && device.found.is_some())
+                || (doubted && device.wait.is_none())
+            {
                 device.wait = Some(0);
             }
             // A line that was configured while its device answered has the spec from before.
@@ -196,18 +199,28 @@ impl Sunspec {
         due
     }
 
-    /// Whether the device does not answer its line.
-    fn gone(&self, twin: &TwinId) -> bool {
-        let Some(line) = self.around.lines.of(twin) else { return false };
+    /// Whether the device does not answer its line, and whether it is not polled before it was asked.
+    fn seen(&self, twin: &TwinId) -> (bool, bool) {
+        let Some(line) = self.around.lines.of(twin) else { return (false, false) };
         let status = line.status().borrow();
         let down = matches!(status.state, LineState::Down { .. });
-        down || status.devices.iter().any(|d| d.twin == *twin && d.breaker != BreakerState::Closed)
+        let device = status.devices.iter().find(|device| device.twin == *twin);
+        let open = device.is_some_and(|device| device.breaker == BreakerState::Open);
+        (down || open, device.is_some_and(|device| device.doubted))
     }
 
     async fn ask(&self, twin: &TwinId) {
         let Some(line) = self.around.lines.of(twin) else { return };
         let said = match walk(&line, twin).await {
-            Ok(Step::Found(map)) => self.found(twin, map).await,
+            Ok(Step::Found(map)) => match self.found(twin, map).await {
+                // A line that is full is told at the next look.
+                Ok(true) => {
+                    line.proven(twin.clone()).ok();
+                    Ok(())
+                }
+                Ok(false) => Ok(()),
+                Err(words) => Err(words),
+            },
             Ok(Step::Nothing(words)) => Err(format!("{twin} is not understood: {words}")),
             Ok(Step::Again(_)) => return,
             // Silence is the line's to tell.
@@ -236,13 +249,13 @@ impl Sunspec {
         }
     }
 
-    /// The device has this map.
-    async fn found(&self, twin: &TwinId, map: Map) -> Result<(), String> {
+    /// The device has this map; says whether it had it before.
+    async fn found(&self, twin: &TwinId, map: Map) -> Result<bool, String> {
         let _changing = self.changing().await;
-        let Some(device) = self.lock().get(twin).cloned() else { return Ok(()) };
+        let Some(device) = self.lock().get(twin).cloned() else { return Ok(false) };
         let same = device.found.as_ref().is_some_and(|(known, _)| *known == map);
         let (Some(recipe), Some(held), false) = (&device.plan.recipe, &device.held, same) else {
-            return Ok(());
+            return Ok(same);
         };
         let all = |found: Vec<Diagnostic>| {
             let all: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -252,7 +265,7 @@ impl Sunspec {
         let plan = Arc::new(plan);
         let (store, submissions) = (&self.around.store, &self.around.context.submissions);
         let described = describe(store, submissions, std::slice::from_ref(&plan)).await;
-        let Some(described) = described.into_iter().next() else { return Ok(()) };
+        let Some(described) = described.into_iter().next() else { return Ok(false) };
         let revised = described.map_err(|error| error.to_string())?;
         let spec = plan.device.spec(twin, &plan.declaration, &revised);
         let models: Vec<String> = map.models.iter().map(|model| model.id.to_string()).collect();
@@ -266,7 +279,7 @@ impl Sunspec {
             known.found = Some((map, plan));
             held.replace(spec);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<TwinId, Device>> {

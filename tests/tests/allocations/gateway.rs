@@ -129,6 +129,7 @@ fn device(twin: TwinId, values: u16) -> DeviceSpec {
         PointSpec { index, group: 0, codec, write: None }
     };
     DeviceSpec {
+        doubtful: false,
         twin,
         revision: 1,
         unit: 1,

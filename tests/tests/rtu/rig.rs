@@ -189,6 +189,7 @@ pub(crate) fn device(
         write: codec.address().table.is_writable().then_some(WriteSpec { settle: 20_000 }),
     };
     DeviceSpec {
+        doubtful: false,
         twin: format!("unit-{unit}").parse().unwrap(),
         revision: 1,
         unit,

@@ -166,11 +166,24 @@ impl<P: Polled> Agenda<P> {
         }
         let quality = Quality::bad(Cause::NotConnected);
         let failed = Failed { kind: FailedKind::Lost, quality, words: words.clone() };
+        for device in self.devices.iter_mut().flatten() {
+            device.doubted = device.spec.doubtful();
+        }
         self.drop_under_way(None, &failed, now);
         for at in 0..self.devices.len() {
             self.lose(at, &failed, now);
         }
         self.turned = true;
+    }
+
+    /// A device that was silent is the one that it was: it is polled again.
+    pub fn proven(&mut self, twin: &TwinId) {
+        let at = self.place(twin);
+        let device = at.and_then(|at| self.devices.get_mut(at)).and_then(Option::as_mut);
+        if let Some(device) = device.filter(|d| self.down.is_none() && d.breaker.lets_through()) {
+            device.doubted = false;
+            self.turned = true;
+        }
     }
 
     /// A device cannot be asked: all its readings are bad, work for it comes to nothing.
@@ -238,7 +251,7 @@ impl<P: Polled> Agenda<P> {
         let mut wake = i64::MAX;
         let mut when = |at: i64| wake = wake.min(at);
         for device in self.devices.iter().flatten() {
-            let shut = self.down.is_some() || !device.breaker.lets_through();
+            let shut = self.down.is_some() || !device.serves();
             let ready = if shut { i64::MIN } else { device.ready };
             let groups = device.groups.iter().filter_map(|group| group.wake(shut));
             groups.for_each(|due| when(due.max(ready)));
@@ -271,7 +284,7 @@ impl<P: Polled> Agenda<P> {
         let mut best: Option<((u8, i64), usize, usize)> = None;
         for (at, device) in self.devices.iter().enumerate() {
             let Some(device) = device else { continue };
-            if !device.free(now) || !device.breaker.lets_through() {
+            if !device.free(now) || !device.serves() {
                 continue;
             }
             if !device.identified && self.jobs.iter().any(|job| job.device == at) {
@@ -366,7 +379,7 @@ impl<P: Polled> Agenda<P> {
     /// Turns of devices that cannot be asked pass by; they are told in summary.
     fn skip(&mut self, now: i64) {
         for device in self.devices.iter_mut().flatten() {
-            if self.down.is_none() && device.breaker.lets_through() {
+            if self.down.is_none() && device.serves() {
                 continue;
             }
             let (twin, revision) = (device.spec.twin().clone(), device.spec.revision());

@@ -11,7 +11,7 @@ use twin::{
 use super::agenda::{Agenda, Durable, On, UnderWay};
 use super::device::Last;
 use super::job::{Job, Kind};
-use super::read::silence;
+use super::read::{doubt, silence};
 use super::report::{asset, reported, submission};
 use super::{Encoded, Failed, FailedKind, Polled, Task, Timing, Work};
 
@@ -92,6 +92,9 @@ impl<P: Polled> Agenda<P> {
         }
         if !device.breaker.lets_through() {
             return Err((Reason::NoAnswer, silence(device, now).into()));
+        }
+        if device.doubted {
+            return Err((Reason::Busy, doubt(device).into()));
         }
         let encoded = device.spec.encode(order.index, &order.order)?;
         let step = Step::Sent { expected: encoded.expected.clone() };

@@ -34,6 +34,8 @@ pub(super) struct Device<P: Polled> {
     pub bound: Option<Told>,
     /// The quality of readings that are skipped.
     pub outage: Quality,
+    /// It was silent, and what it is now nobody has said yet; see [`Polled::doubtful`].
+    pub doubted: bool,
     /// The last exchange that was no poll.
     pub other: Option<Other<P>>,
 }
@@ -143,6 +145,7 @@ impl<P: Polled> Device<P> {
             differs: None,
             bound: None,
             outage: Quality::bad(twin::Cause::NotRead),
+            doubted: false,
             other: None,
         }
     }
@@ -156,10 +159,16 @@ impl<P: Polled> Device<P> {
         self.trouble = Some(Trouble { at: Boottime(at), words: words.clone() });
     }
 
+    /// Whether it may be polled, read and written.
+    pub(super) fn serves(&self) -> bool {
+        self.breaker.lets_through() && !self.doubted
+    }
+
     pub(super) fn status(&self, next: Option<i64>) -> DeviceStatus {
         DeviceStatus {
             twin: self.spec.twin().clone(),
             breaker: self.breaker.shown(),
+            doubted: self.doubted,
             since: Boottime(self.breaker.since()),
             trouble: self.trouble.clone(),
             answered: self.answered.map(Boottime),

@@ -82,7 +82,7 @@ impl<P: Polled> Agenda<P> {
         if let Some((work, last)) = last_of(device, index) {
             explain(device, index, &work, last, &mut inspection);
         }
-        if !device.breaker.lets_through() || self.down.is_some() {
+        if !device.serves() || self.down.is_some() {
             inspection.quality = device.outage;
         }
         Some(inspection)
@@ -98,6 +98,9 @@ impl<P: Polled> Agenda<P> {
         {
             let seconds = (now - lost) / 1_000_000;
             remarks.push(format!("it has not answered for {seconds} s and is only probed"));
+        }
+        if device.doubted {
+            remarks.push("it was silent and is asked what it is before it is polled again".into());
         }
         if let Some(trouble) = &device.trouble {
             let seconds = (now - trouble.at.0) / 1_000_000;

@@ -66,6 +66,7 @@ impl<P: Polled> Agenda<P> {
                 }
                 // Open again after half-open says nothing in the log, but what waits must still be given up.
                 let opened = (!device.breaker.lets_through()).then_some(Turned::Lost);
+                device.doubted |= opened.is_some() && device.spec.doubtful();
                 turned.or(opened).map(|turned| (turned, Some(failed.clone())))
             }
         }

@@ -74,6 +74,9 @@ impl<P: Polled> Agenda<P> {
             device.breaker.hurry(now);
             return no(Reason::NoAnswer, silence(device, now));
         }
+        if device.doubted {
+            return no(Reason::Busy, doubt(device));
+        }
         let mut wanted: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
         if points.is_empty() {
             wanted = device.groups.iter().map(|g| (g.index, g.points.clone())).collect();
@@ -133,6 +136,12 @@ pub(super) fn not_read(failed: Failed) -> NotRead {
         FailedKind::Timeout | FailedKind::Malformed => Reason::NoAnswer,
     };
     NotRead { reason, words: failed.words }
+}
+
+/// Why a device that was silent is not read yet, for the caller.
+pub(super) fn doubt<P: Polled>(device: &super::device::Device<P>) -> String {
+    let twin = device.spec.twin();
+    format!("{twin} was silent and is first asked what it is; try again in a second")
 }
 
 /// Why a device is not asked, for the caller.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use twin::{Cause, Quality};
+use adapter::{Raw, ReadNow, Work};
+use tokio::sync::oneshot;
+use twin::{Cause, Quality, Reason, Value};
 
-use crate::sim::{ANSWER, Manner, QUARANTINE, S, Sim, TIMEOUT, name, unit};
+use crate::sim::{ANSWER, Carried, Manner, QUARANTINE, S, Sim, TIMEOUT, Unit, name, unit};
 
 const UNITS: usize = 31;
 const DEAD: usize = 10;
@@ -52,6 +54,57 @@ fn a_dead_unit_is_found_out_within_the_first_minute() {
     let mut expected: BTreeMap<_, u32> = BTreeMap::new();
     sim.seen.iter().for_each(|s| *expected.entry(s.twin.clone()).or_default() += s.expected);
     assert!(expected.values().all(|n| (57..=60).contains(n)), "turns are counted: {expected:?}");
+}
+
+#[test]
+fn a_doubtful_unit_is_asked_what_it_is_before_it_is_polled_again() {
+    let doubtful = Unit { doubtful: true, ..unit(1, S) };
+    let mut sim = Sim::new(vec![unit(0, S), doubtful]);
+    sim.run(5 * S);
+    assert!(!sim.reports(&name(1)).is_empty(), "at first nobody doubts it");
+    sim.manners.insert(name(1), Manner::Dead);
+    sim.run(30 * S);
+    // Another device stands there now.
+    sim.manners.remove(&name(1));
+    sim.values.insert(name(1), 8);
+    let (back, turns) = (sim.now, sim.seen.len());
+    sim.run(back + 60 * S);
+    let probe = Work::Read(vec![0]);
+    let carried = || sim.carried.iter().filter(|c| c.twin == name(1) && c.at >= back);
+    assert!(carried().count() > 0 && carried().all(|c| c.work == probe), "only probes");
+    let told = |sim: &Sim| {
+        sim.reports(&name(1))
+            .iter()
+            .any(|r| r.entries.iter().any(|e| e.value == Some(Value::Signed(8))))
+    };
+    assert!(!told(&sim), "its values are not those of the twin");
+    let missed = sim.seen.iter().skip(turns).filter(|s| s.twin == name(1));
+    assert!(missed.clone().all(|s| !s.ok), "and its turns count as missed");
+    assert!(missed.map(|s| s.expected).sum::<u32>() >= 58);
+
+    let (answer, mut answered) = oneshot::channel();
+    let read = ReadNow { twin: name(1), points: vec![0], command: None, answer };
+    sim.agenda.read_now(read, sim.now);
+    assert_eq!(answered.try_recv().unwrap().unwrap_err().reason, Reason::Busy);
+    let (answer, mut answered) = oneshot::channel();
+    sim.agenda.raw(Raw { twin: name(1), request: vec![50], answer }, sim.now);
+    sim.run(sim.now + S);
+    assert_eq!(answered.try_recv().unwrap().unwrap(), 8_i64.to_be_bytes(), "it can be asked");
+
+    sim.agenda.proven(&name(1));
+    sim.run(sim.now + 3 * S);
+    assert!(told(&sim), "it is polled again");
+    sim.agenda.line_down(sim.now, &"unplugged".into());
+    sim.agenda.proven(&name(1));
+    sim.agenda.line_up(sim.now);
+    let polls = sim.carried.len();
+    sim.run(sim.now + 5 * S);
+    let of = |c: &&Carried| c.twin == name(1);
+    assert_eq!(
+        sim.carried.iter().skip(polls).filter(of).count(),
+        0,
+        "a line that was down as well"
+    );
 }
 
 #[test]

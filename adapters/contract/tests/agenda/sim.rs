@@ -27,6 +27,7 @@ pub(crate) struct Unit {
     pub(crate) groups: Vec<(Option<i64>, u16)>,
     pub(crate) identity: bool,
     pub(crate) revision: u32,
+    pub(crate) doubtful: bool,
 }
 
 /// How a unit behaves.
@@ -44,7 +45,7 @@ pub(crate) enum Manner {
 
 pub(crate) fn unit(n: usize, period: i64) -> Unit {
     let twin = name(n);
-    Unit { twin, groups: vec![(Some(period), 2)], identity: false, revision: 1 }
+    Unit { twin, groups: vec![(Some(period), 2)], identity: false, revision: 1, doubtful: false }
 }
 
 pub(crate) fn name(n: usize) -> TwinId {
@@ -113,6 +114,10 @@ impl Polled for Unit {
     fn identify(&self, answers: &[Option<i64>]) -> Identity {
         let numbers: Vec<i64> = answers.iter().flatten().copied().collect();
         Identity { asset: Some(format!("serial {numbers:?}").into()), ..Identity::default() }
+    }
+
+    fn doubtful(&self) -> bool {
+        self.doubtful
     }
 
     fn raw(&self, request: &[u8]) -> Option<Vec<u16>> {

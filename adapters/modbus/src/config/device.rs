@@ -152,6 +152,8 @@ pub struct Device {
     pub codecs: Arc<[PointCodec]>,
     /// Where it says which asset it is.
     pub identity: Vec<PointCodec>,
+    /// See [`DeviceSpec::doubtful`].
+    pub doubtful: bool,
     /// How it is asked what it is by function 43/14.
     pub identification: Option<IdentificationSpec>,
     /// How often what brought no answer is asked again.
@@ -242,6 +244,7 @@ pub fn device(
         limits,
         codecs,
         identity,
+        doubtful: false,
         identification,
         retries: keys.retries.unwrap_or(RETRIES),
         busy: (keys.busy_retries.unwrap_or(BUSY.0), keys.busy_pause.unwrap_or(BUSY.1).micros()),
@@ -337,6 +340,7 @@ impl Device {
             groups: groups.collect(),
             points: points.collect(),
             identity: self.identity.clone(),
+            doubtful: self.doubtful,
             identification: self.identification,
             nameplate: declared.nameplate.clone(),
             retries: self.retries,

@@ -115,6 +115,7 @@ impl Driver {
         match request {
             Request::Order(order) => self.agenda.order(order, now),
             Request::ReadNow(read) => self.agenda.read_now(read, now.boottime.0),
+            Request::Proven(twin) => self.agenda.proven(&twin),
             Request::Raw(raw) => self.agenda.raw(raw, now.boottime.0),
             Request::Inspect { twin, index, answer } => {
                 if let Some(inspection) = self.agenda.inspect(&twin, index, now.boottime.0) {

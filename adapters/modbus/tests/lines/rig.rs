@@ -125,6 +125,7 @@ pub(crate) fn device(twin: &str, unit: u8, interval: Duration, registers: u16) -
         write: Some(WriteSpec { settle: 20_000 }),
     };
     DeviceSpec {
+        doubtful: false,
         twin: twin.parse().unwrap(),
         revision: 1,
         unit,
