@@ -273,6 +273,8 @@ impl Daemon {
         }
         drain(&self.submissions, &self.clock).await;
         self.parts.stop_links().await;
+        // It ends by itself when the last sender is gone; that is no fault then.
+        self.writer.signal();
         drop(self.submissions);
         drop(self.parts);
         if let Some(watchdog) = self.watchdog {
