@@ -1,6 +1,6 @@
 //! The writer without its task: what becomes of a batch. Time passes only where it is asked of the clock.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,8 +60,9 @@ pub(crate) struct Core {
     pub(crate) thinning: bool,
     /// The last thinning found no room: something has to be dropped first.
     pub(crate) too_full_to_thin: bool,
-    /// Segments of samples that thinning would not make smaller, or cannot read.
-    pub(crate) spent: BTreeSet<u64>,
+    /// How often thinning a segment of samples came to nothing; so often that it is not tried again where it would make
+    /// nothing smaller, or cannot read.
+    pub(crate) spent: BTreeMap<u64, u8>,
     /// Positions are not written before this commit is durable: lanes that have moved past what went, or into what came
     /// in its place, must not be found there after a crash that undid it.
     pub(crate) positions_wait: Seq,
@@ -102,7 +103,7 @@ impl Core {
             thin_due: None,
             thinning: false,
             too_full_to_thin: false,
-            spent: BTreeSet::new(),
+            spent: BTreeMap::new(),
             positions_wait: Seq(0),
             unsettled_positions: Vec::new(),
             snapshots,

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use twin::{Handle, Seq, Timeline, Timestamp};
 
 use crate::error::ReadError;
@@ -216,7 +217,9 @@ impl Store {
             let mut history = self.browse(Query { from, until, ..query.clone() });
             while let Some(frame) = history.next()? {
                 if wanted(&frame) {
-                    part.push_back(frame);
+                    // A frame that is kept must not keep the chunk that it was read with.
+                    let payload = Bytes::copy_from_slice(&frame.payload);
+                    part.push_back(Frame { payload, ..frame });
                     while part.len() + out.len() > n {
                         part.pop_front();
                     }

@@ -108,7 +108,9 @@ pub(crate) fn recover(disk: &dyn Disk, boot: twin::BootId) -> Result<Recovered, 
     // A log that is there from its first commit counts every rev.
     let shortened = !scan.there.without(Seq(1), scan.surviving).is_empty();
     let least = if alone && shortened { proof.least(&state, &told) } else { Vec::new() };
-    damage.extend(told.iter().filter(|(_, c)| *c != GapCause::Retention).map(|(range, _)| *range));
+    // What went on purpose are samples: what else is destroyed between them has not been told.
+    let destroyed = |c: GapCause| !matches!(c, GapCause::Retention | GapCause::Thinned);
+    damage.extend(told.iter().filter(|(_, c)| destroyed(*c)).map(|(range, _)| *range));
     let gone = told.iter().map(|(range, _)| *range).chain(damage.iter()).collect();
     recovery.gaps = missing(disk, &found, &scan, gone, &mut recovery)?;
     damage.extend(recovery.gaps.iter().copied());

@@ -38,6 +38,9 @@ pub(crate) struct Thinning {
     interval: i64,
 }
 
+/// How often a segment is tried in which lanes move meanwhile; then the others come, and the budget.
+const TRIES: u8 = 60;
+
 /// What came of it.
 pub(crate) struct Thinned {
     samples: Arc<Segment>,
@@ -60,7 +63,8 @@ impl Core {
         let old = |s: &&Arc<Segment>| s.last() <= self.passed() && s.last() < in_memory;
         let fit = |s: &&Arc<Segment>| {
             let raw = s.footer().is_some_and(|f| f.thin == 0 && f.lasting > 0);
-            raw && !self.spent.contains(&s.header.id) && !inner.links.busy(s.header.base, s.last())
+            let tries = self.spent.get(&s.header.id).copied().unwrap_or(0);
+            raw && tries < TRIES && !inner.links.busy(s.header.base, s.last())
         };
         inner.catalog.family(Family::Samples).iter().take_while(old).find(fit).cloned()
     }
@@ -78,6 +82,7 @@ impl Core {
             }
         }
         self.thinning = true;
+        *self.spent.entry(samples.header.id).or_default() += 1;
         Some(Thinning {
             shared: shared.clone(),
             marks: inner.links.marks(),
@@ -97,7 +102,7 @@ impl Core {
         let envelopes = match envelopes {
             Ok(Some(envelopes)) => envelopes,
             Ok(None) => {
-                self.spent.insert(samples.header.id);
+                self.spent.insert(samples.header.id, TRIES);
                 return;
             }
             Err(error) if full(&error) => {
@@ -107,7 +112,7 @@ impl Core {
             }
             Err(error) => {
                 tracing::error!("cannot thin {}: {error}", samples.name);
-                self.spent.insert(samples.header.id);
+                self.spent.insert(samples.header.id, TRIES);
                 return;
             }
         };

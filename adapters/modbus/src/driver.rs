@@ -206,15 +206,17 @@ impl Driver {
                 return Ok(true);
             }
         }
-        let asked = slot.take_waiting().or_else(|| self.tools.pop());
-        let sequence = match asked {
-            Some(sequence) => sequence,
-            None => {
-                let Some(task) = self.agenda.next(self.context.moment()) else { return Ok(false) };
-                let Some(device) = self.agenda.device(task.device) else { return Ok(true) };
-                let owed = slot.master.must_differ(device.spec.unit);
-                Sequence::new(task, device, &owed)
-            }
+        let sequence = if let Some(sequence) = slot.take_waiting() {
+            sequence
+        } else if let Some(task) = self.agenda.next(self.context.moment()) {
+            let Some(device) = self.agenda.device(task.device) else { return Ok(true) };
+            let owed = slot.master.must_differ(device.spec.unit);
+            Sequence::new(task, device, &owed)
+        } else if let Some(sequence) = self.tools.pop() {
+            // What tools ask waits for a pause in the schedule.
+            sequence
+        } else {
+            return Ok(false);
         };
         let now = self.context.now().0;
         if let Some(over) = slot.start(sequence, now, &mut self.taps).await? {

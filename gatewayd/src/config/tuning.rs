@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use control::{Applies, PlannedSetting};
 
-use super::plan::Plan;
+use super::plan::{Plan, StorePlan};
 
 /// The settings beside lines, links and devices that differ.
 pub(super) fn settings(running: &Plan, wanted: &Plan) -> Vec<PlannedSetting> {
@@ -17,6 +17,20 @@ pub(super) fn settings(running: &Plan, wanted: &Plan) -> Vec<PlannedSetting> {
     let some = |value: &dyn ToString| Some(value.to_string());
     compare("gateway.name", some(&running.gateway), some(&wanted.gateway), Applies::Restart);
     let (a, b) = (&running.store, &wanted.store);
+    // Whoever adds a key is stopped here until it is compared below.
+    let StorePlan {
+        dir: _,
+        flush: _,
+        stretch: _,
+        samples: _,
+        samples_age: _,
+        thin: _,
+        thin_age: _,
+        records: _,
+        records_age: _,
+        application: _,
+        ring: _,
+    } = a;
     compare("store.dir", some(&a.dir.display()), some(&b.dir.display()), Applies::Restart);
     let now = Applies::Reload;
     compare("store.flush", some(&a.flush), some(&b.flush), now);
@@ -24,6 +38,8 @@ pub(super) fn settings(running: &Plan, wanted: &Plan) -> Vec<PlannedSetting> {
     compare("store.samples", some(&a.samples), some(&b.samples), now);
     let age = |age: Option<settings::Duration>| age.map(|age| age.to_string());
     compare("store.samples_age", age(a.samples_age), age(b.samples_age), now);
+    compare("store.thin", some(&a.thin), some(&b.thin), now);
+    compare("store.thin_age", age(a.thin_age), age(b.thin_age), now);
     compare("store.records", some(&a.records), some(&b.records), now);
     compare("store.records_age", age(a.records_age), age(b.records_age), now);
     compare("store.application", some(&a.application), some(&b.application), now);

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long a request may wait for its turn, besides its own time.
 const TURN: Duration = Duration::from_secs(20);
 /// The longest time for an answer.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Asks a device something that changes nothing.
 pub async fn ask(
