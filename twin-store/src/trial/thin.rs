@@ -106,6 +106,8 @@ fn envelopes_win_over_samples_that_were_not_removed_yet() {
     assert_eq!(samples(&disk), both - 1);
     let (next, _) = Life::begin(disk.image().crash(Survival::Everything), small(), 1, 8);
     assert_eq!(told(&next).len(), 1);
+    let destroyed = next.core.shared.lock().known_damage.clone();
+    assert!(destroyed.is_empty(), "a record that is destroyed in between is still to be told");
     let kept = read_all(&next).values().filter(|f| f.kind == Kind::Thinned).count();
     assert_eq!(kept, envelopes.len());
 }
