@@ -49,9 +49,9 @@ fn reload(line: Value, reached: impl Fn(&Lab, u16) -> String, units: u64) -> (Ve
         let asked = |unit: u64| log.iter().filter(|e| e["unit"] == unit).count();
         (1..=units).all(|unit| asked(unit) >= 2).then_some(())
     });
+    wait::pause(WATCHED);
     // A serial line begins with a quarantine, in which turns are missed.
     let missed = count(&gateway.ask(&["lines"])[0]["lines"][0], "missed");
-    wait::pause(WATCHED);
     let more = "[[point]]\nname = \"count/other\"\naddress = \"holding:100\"\n";
     lab.write(&format!("etc/devices.d/unit-{CHANGED:03}.toml"), &device(CHANGED, more));
     let reloaded = gateway.ask(&["reload"]);
@@ -63,7 +63,9 @@ fn reload(line: Value, reached: impl Fn(&Lab, u16) -> String, units: u64) -> (Ve
     let new = log.iter().any(|e| e["unit"] == CHANGED && e["at"] == 100);
     assert!(new, "the change was applied");
     let line = lines[0]["lines"][0].clone();
-    assert_eq!(count(&line, "missed"), missed, "no turn is missed: {line}");
+    // What the changed device missed at the beginning is forgotten with it.
+    let now = count(&line, "missed");
+    assert!(now <= missed, "no turn is missed: {missed} before, {line}");
     (log, line)
 }
 

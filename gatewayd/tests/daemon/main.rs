@@ -221,7 +221,10 @@ async fn history_shows_what_was_in_every_form() {
             (rows(&["history", point, "--since", "1h"]).len() >= n).then_some(())
         })
         .await;
-        meter.set(0, meter.register(0) + 10);
+        // After the last one nothing changes any more.
+        if n < 4 {
+            meter.set(0, meter.register(0) + 10);
+        }
     }
     let all = rows(&["history", point]);
     assert!(all.iter().all(|row| row["point"] == "grid/power" && row["what"] == "reported"));
