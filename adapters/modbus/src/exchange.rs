@@ -17,6 +17,15 @@ pub struct Exchange {
     pub timeout: i64,
 }
 
+impl Exchange {
+    /// A read that this byte chooses, for the masters' `fuzz_one`.
+    pub(crate) fn by_chance(byte: u8) -> Self {
+        let table = crate::Table::ALL[usize::from(byte) % 4];
+        let request = Request::Read { table, start: 0, count: u16::from(byte % 12) + 1 };
+        Self { token: 0, unit: byte % 3, request, timeout: 5 }
+    }
+}
+
 /// An exchange that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completed {

@@ -337,12 +337,7 @@ fn fuzz_framing(framing: SerialFraming, times: SerialTimes, data: &[u8]) {
     let mut master = SerialMaster::new(framing, times, data.len() % 2 == 1, 0, 0);
     let mut done = Vec::new();
     for (now, piece) in (1..).zip(data.chunks(13)) {
-        let request = crate::Request::Read {
-            table: crate::Table::ALL[usize::from(piece[0]) % 4],
-            start: 0,
-            count: u16::from(piece[0] % 12) + 1,
-        };
-        let exchange = Exchange { token: 0, unit: piece[0] % 3, request, timeout: 5 };
+        let exchange = Exchange::by_chance(piece[0]);
         // A busy or quarantined master refuses; that is part of the exercise.
         master.start(now, exchange, &mut Vec::new()).ok();
         master.received(now, piece, &mut done);

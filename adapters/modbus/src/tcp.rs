@@ -261,12 +261,7 @@ pub fn fuzz_one(data: &[u8]) {
 fn fuzz_master(mut master: TcpMaster, data: &[u8]) {
     let mut done = Vec::new();
     for (now, piece) in (0..).zip(data.chunks(11)) {
-        let request = crate::Request::Read {
-            table: crate::Table::ALL[usize::from(piece[0]) % 4],
-            start: 0,
-            count: u16::from(piece[0] % 12) + 1,
-        };
-        let exchange = Exchange { token: 0, unit: piece[0] % 3, request, timeout: 5 };
+        let exchange = Exchange::by_chance(piece[0]);
         // A full master refuses; that is part of the exercise.
         master.start(now, exchange, &mut Vec::new()).ok();
         if master.received(now, piece, &mut done).is_err() {

@@ -31,13 +31,18 @@ impl Timestamp {
         Some(Self((days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + micros))
     }
 
-    /// The text of [`fmt::Display`] for the hot path; `None` outside the years 0 to 9999.
-    #[must_use]
-    pub fn text(self) -> Option<InstantText> {
+    /// Year, month, day, hour, minute, second and microseconds.
+    fn fields(self) -> [i64; 7] {
         let (year, month, day) = date_of(self.0.div_euclid(86_400_000_000));
         let micros = self.0.rem_euclid(86_400_000_000);
         let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        [year, month, day, second / 3600, second / 60 % 60, second % 60, micros]
+    }
+
+    /// The text of [`fmt::Display`] for the hot path; `None` outside the years 0 to 9999.
+    #[must_use]
+    pub fn text(self) -> Option<InstantText> {
+        let [year, month, day, hour, minute, second, micros] = self.fields();
         if !(0..=9999).contains(&year) {
             return None;
         }
@@ -84,10 +89,7 @@ impl fmt::Display for Timestamp {
             return f.write_str(std::str::from_utf8(text.as_bytes()).map_err(|_| fmt::Error)?);
         }
         // RFC 3339 has no such years; ISO 8601 signs them.
-        let (year, month, day) = date_of(self.0.div_euclid(86_400_000_000));
-        let micros = self.0.rem_euclid(86_400_000_000);
-        let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let [year, month, day, hour, minute, second, micros] = self.fields();
         write!(f, "{year:+05}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 }
