@@ -33,6 +33,7 @@ fn description() -> Description {
         group: 0,
         access: Access { readable: true, writable: None },
         report: Report::Change,
+        rules: twin::Rules::default(),
     };
     let points = (0..POINTS).map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

@@ -81,6 +81,7 @@ fn description() -> &'static Description {
                 group: 0,
                 access: Access::default(),
                 report: Report::Change,
+                rules: twin::Rules::default(),
             },
             feature: 0,
             retired: false,

@@ -8,6 +8,7 @@
 //! Two are kept. One that does not check is as if it were not there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use twin::{
     Boottime, CommandId, GatewayEvent, LifeCycle, Seq, Span, State, StateParts, Timeline, Touched,
@@ -24,13 +25,18 @@ use crate::record::common::{
     put_clocked, put_principal, put_quality, take_boot, take_clocked, take_principal, take_quality,
 };
 use crate::record::value::{put_tagged, take_tagged};
-use crate::record::{description, event};
+use crate::record::{blocks, description, event};
 
 const MAGIC: &[u8; 8] = b"TWINSNAP";
 pub(crate) const VERSION: u16 = 1;
 const CLEAN: u16 = 1;
 /// The section with what links keep. A section is a tag and its bytes; unknown ones are skipped.
 const NOTES: u8 = 1;
+/// The section with what twins have beyond the first form of a snapshot: per twin its handle and blocks, each a tag and
+/// its bytes; unknown ones are skipped.
+const TWINS: u8 = 2;
+/// Blocks of a twin. Tags are never reused.
+const DESCRIBED: u8 = 1;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);
 
@@ -65,12 +71,14 @@ pub(crate) fn encode(
     out.put_u16(VERSION);
     out.put_u16(if clean { CLEAN } else { 0 });
     out.put_u64(seq.0);
-    put_parts(&mut out, &state.parts());
+    let parts = state.parts();
+    put_parts(&mut out, &parts);
     links::put(&mut out, links.links.iter());
     floors.iter().for_each(|floor| out.put_u64(floor.0));
     let mut notes = Vec::new();
     links::put_notes(&mut notes, links.links.iter());
-    if !damage.is_empty() || !notes.is_empty() {
+    let twins = put_blocks(&parts);
+    if !damage.is_empty() || !notes.is_empty() || !twins.is_empty() {
         let all: Vec<_> = damage.iter().collect();
         out.put_len(all.len());
         for (first, last) in all {
@@ -81,6 +89,10 @@ pub(crate) fn encode(
     if !notes.is_empty() {
         out.put_u8(NOTES);
         out.put_bytes(&notes);
+    }
+    if !twins.is_empty() {
+        out.put_u8(TWINS);
+        out.put_bytes(&twins);
     }
     out.put_u32(crc32fast::hash(&out));
     out
@@ -97,7 +109,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     }
     let clean = take.u16()? & CLEAN != 0;
     let seq = Seq(take.u64()?);
-    let state = State::from_parts(take_parts(&mut take)?);
+    let mut parts = take_parts(&mut take)?;
     let mut links = Links { links: links::take(&mut take)?.into_iter().collect() };
     let floors = [Seq(take.u64()?), Seq(take.u64()?), Seq(take.u64()?)];
     let damage = if take.0.is_empty() {
@@ -106,10 +118,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Snapshot> {
         take.list(|t| Some((Seq(t.u64()?), Seq(t.u64()?))))?.into_iter().collect()
     };
     while let Some((tag, section)) = take.u8().zip(take.bytes()) {
-        if tag == NOTES {
-            links.note(links::take_notes(&mut Take(section)));
+        match tag {
+            NOTES => links.note(links::take_notes(&mut Take(section))),
+            TWINS => take_blocks(&mut Take(section), &mut parts)?,
+            _ => {}
         }
     }
+    let state = State::from_parts(parts);
     Some(Snapshot { seq, clean, state, links, floors, damage })
 }
 
@@ -160,6 +175,41 @@ fn take_parts(take: &mut Take<'_>) -> Option<StateParts> {
     let twins = take.list(|t| t.option(take_twin))?;
     let timeline = Timeline::new(spans);
     Some(StateParts { twins, ledger, timeline, writes_off, head, epoch })
+}
+
+/// What the twins have beyond the first form; nothing where none has anything.
+fn put_blocks(parts: &StateParts) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (handle, twin) in (0u64..).zip(&parts.twins) {
+        let Some(twin) = twin else { continue };
+        let mut of_twin = Vec::new();
+        let mut described = Vec::new();
+        blocks::put(&mut described, &twin.description);
+        if !described.is_empty() {
+            of_twin.put_u8(DESCRIBED);
+            of_twin.put_bytes(&described);
+        }
+        if !of_twin.is_empty() {
+            out.put_varint(handle);
+            out.put_bytes(&of_twin);
+        }
+    }
+    out
+}
+
+fn take_blocks(take: &mut Take<'_>, parts: &mut StateParts) -> Option<()> {
+    while !take.0.is_empty() {
+        let handle = usize::try_from(take.varint()?).ok()?;
+        let mut of_twin = Take(take.bytes()?);
+        let twin = parts.twins.get_mut(handle)?.as_mut()?;
+        while !of_twin.0.is_empty() {
+            let (tag, mut block) = (of_twin.u8()?, Take(of_twin.bytes()?));
+            if tag == DESCRIBED {
+                blocks::take(&mut block, Arc::make_mut(&mut twin.description))?;
+            }
+        }
+    }
+    Some(())
 }
 
 fn put_twin(out: &mut Vec<u8>, t: &TwinParts) {

@@ -51,6 +51,7 @@ fn description() -> Description {
         group: 0,
         access: Access { readable: true, writable: Some(writable) },
         report: Report::Change,
+        rules: twin::Rules::default(),
     };
     let declared =
         Declaration { groups: vec![group], points: vec![point], ..Declaration::default() };

@@ -197,6 +197,7 @@ fn declaration(
         groups: groups.groups,
         points: declared,
         semantics: semantics.into_iter().flatten().map(|iri| iri.as_str().into()).collect(),
+        policy: twin::Policy::default(),
     }
 }
 

@@ -118,6 +118,7 @@ fn about_point(description: &Description, index: u16) -> Section {
         match spec.report {
             Report::Change => "when it changes".into(),
             Report::Deadband(band) => format!("when it changes by more than {band}"),
+            Report::Percent(band) => format!("when it changes by more than {band} %"),
             Report::Always => "always".into(),
         },
     ));

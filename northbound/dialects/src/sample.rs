@@ -28,6 +28,7 @@ fn point(path: &str, kind: Kind, value_type: ValueType, unit: Option<&str>) -> P
         group: 0,
         access: Access { readable: true, writable: None },
         report: Report::Change,
+        rules: twin::Rules::default(),
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn declaration() -> Declaration {
             point("heating/overheated", Kind::Event, ValueType::Bool, None),
         ],
         semantics: vec!["https://saref.etsi.org/saref4ener/Meter".into()],
+        policy: twin::Policy::default(),
     }
 }
 

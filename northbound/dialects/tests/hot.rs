@@ -108,6 +108,7 @@ fn declared(types: &[ValueType]) -> Arc<Description> {
         kind: Kind::Telemetry,
         value_type: of.clone(),
         report: Report::Always,
+        rules: twin::Rules::default(),
         ..like.clone()
     };
     let points = types.iter().enumerate().map(point).collect();

@@ -106,6 +106,7 @@ fn declaration(values: u16) -> Declaration {
         group: 0,
         access: Access { readable: true, writable: None },
         report: Report::Change,
+        rules: twin::Rules::default(),
     };
     let group = Group {
         name: "main".parse().unwrap(),
@@ -119,6 +120,7 @@ fn declaration(values: u16) -> Declaration {
         groups: vec![group],
         points: (0..values).map(point).collect(),
         semantics: Vec::new(),
+        policy: twin::Policy::default(),
     }
 }
 

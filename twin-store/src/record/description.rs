@@ -1,7 +1,8 @@
-//! Descriptions on disk.
+//! Descriptions on disk, in their first form; see [`blocks`](super::blocks) for what came later.
 
 use twin::{
-    Access, Acquisition, Description, Group, Kind, Nameplate, Point, PointSpec, Report, Writable,
+    Access, Acquisition, Description, Group, Kind, Nameplate, Point, PointSpec, Policy, Report,
+    Rules, Writable,
 };
 
 use super::value::{put_type, take_type};
@@ -37,6 +38,7 @@ pub(crate) fn take(take: &mut Take<'_>) -> Option<Description> {
         groups,
         points,
         features,
+        policy: Policy::default(),
     })
 }
 
@@ -112,7 +114,8 @@ fn put_point(out: &mut impl Put, p: &Point) {
         out.put_bool(w.hold);
     });
     match spec.report {
-        Report::Change => out.put_u8(0),
+        // A percentage is a block's.
+        Report::Change | Report::Percent(_) => out.put_u8(0),
         Report::Deadband(band) => {
             out.put_u8(1);
             out.put_f64(band);
@@ -150,6 +153,7 @@ fn take_point(take: &mut Take<'_>, features: &[twin::Name]) -> Option<Point> {
             2 => Report::Always,
             _ => return None,
         },
+        rules: Rules::default(),
     };
     Some(Point { spec, feature, retired })
 }

@@ -3,6 +3,7 @@
 //! Everything is little-endian. A payload may grow at its end: readers ignore what they do not know, and skip kinds and
 //! versions that they do not know by the frame's length. Codes are never reused.
 
+pub(crate) mod blocks;
 pub(crate) mod command;
 pub(crate) mod common;
 pub(crate) mod description;
@@ -65,6 +66,7 @@ fn put_what(
         What::Described(d) => {
             out.put_text(id.as_str());
             description::put(out, d);
+            blocks::put(out, d);
             (Kind::Described, Class::Record)
         }
         What::Thinned(e) => {
@@ -170,7 +172,11 @@ fn take_what<'a>(
     description: Option<&'a Description>,
 ) -> Option<What> {
     Some(match kind {
-        Kind::Described => What::Described(Arc::new(description::take(take)?)),
+        Kind::Described => {
+            let mut described = description::take(take)?;
+            blocks::take(take, &mut described)?;
+            What::Described(Arc::new(described))
+        }
         Kind::Thinned => What::Thinned(envelope::take(take, at, description?)?),
         Kind::Binding => What::Binding(event::take_binding(take)?),
         Kind::Transition => event::take_transition(take)?,
@@ -212,6 +218,7 @@ pub(crate) fn put_carried(out: &mut Vec<u8>, id: &TwinId, description: &Descript
     put_origin(out, &Origin::Keeper);
     out.put_text(id.as_str());
     description::put(out, description);
+    blocks::put(out, description);
 }
 
 /// Whether a commit of this origin and kind may be made by somebody outside the store.

@@ -408,6 +408,7 @@ mod tests {
             group: 0,
             access: Access::default(),
             report: Report::Change,
+            rules: twin::Rules::default(),
         };
         d.points =
             std::iter::repeat_n(Point { spec: point, feature: 0, retired: false }, 98).collect();

@@ -143,13 +143,26 @@ fn point() -> impl Strategy<Value = PointSpec> {
     let report = prop_oneof![
         Just(Report::Change),
         any::<f64>().prop_map(Report::Deadband),
+        any::<f64>().prop_map(Report::Percent),
         Just(Report::Always)
     ];
+    let pace = (any::<i64>(), any::<i64>()).prop_map(|(least, most)| Pace { least, most });
+    let rules = option::of(pace).prop_map(|pace| Rules { pace: pace.unwrap_or_default() });
+    let reporting = (report, rules);
     let said = (option::of(text()), vec((any::<i64>(), text()), 0..3), vec(text(), 0..3));
     let range = option::of((any::<f64>(), any::<f64>()));
     let kind = prop::sample::select(kinds);
-    (name(), name(), kind, value_type(), said, range, access(), report).prop_map(
-        |(feature, name, kind, value_type, (unit, labels, semantics), range, access, report)| {
+    (name(), name(), kind, value_type(), said, range, access(), reporting).prop_map(
+        |(
+            feature,
+            name,
+            kind,
+            value_type,
+            (unit, labels, semantics),
+            range,
+            access,
+            (report, rules),
+        )| {
             PointSpec {
                 feature,
                 name,
@@ -163,6 +176,7 @@ fn point() -> impl Strategy<Value = PointSpec> {
                 group: 0,
                 access,
                 report,
+                rules,
             }
         },
     )
@@ -171,11 +185,14 @@ fn point() -> impl Strategy<Value = PointSpec> {
 fn description() -> impl Strategy<Value = Description> {
     let nameplate = (option::of(text()), option::of(text()))
         .prop_map(|(serial, model)| Nameplate { serial, model, ..Nameplate::default() });
-    (vec(point(), 0..12), vec(group(), 1..3), option::of(text()), nameplate, vec(text(), 0..2))
-        .prop_map(|(points, groups, model, nameplate, semantics)| {
-            let declared = Declaration { model, nameplate, groups, points, semantics };
+    let policy = vec(text(), 0..3).prop_map(|optional| Policy { optional });
+    let words = (option::of(text()), vec(text(), 0..2));
+    (vec(point(), 0..12), vec(group(), 1..3), nameplate, words, policy).prop_map(
+        |(points, groups, nameplate, (model, semantics), policy)| {
+            let declared = Declaration { model, nameplate, groups, points, semantics, policy };
             Description::default().revise(&declared).unwrap().description
-        })
+        },
+    )
 }
 
 fn reported(description: &Description) -> impl Strategy<Value = Reported> + use<> {
@@ -411,6 +428,13 @@ proptest! {
 
     #[test]
     fn what_a_later_version_appends_is_ignored((description, body) in described_body(), more in vec(any::<u8>(), 0..9)) {
+        // A description grows by blocks, of which this one is unknown.
+        let more = match &body {
+            Body::Twin { what: What::Described(_), .. } => {
+                [&[255, more.len().try_into().unwrap()], more.as_slice()].concat()
+            }
+            _ => more,
+        };
         let back = again(&description, &body, 0, &more);
         prop_assert!(back.is_some_and(|b| same(&b, &body)));
     }

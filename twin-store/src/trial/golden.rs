@@ -268,3 +268,21 @@ fn a_golden_snapshot_reads_as_it_was_written() {
     let lanes = |links: &Links| links.links.values().map(|l| l.lanes.clone()).collect::<Vec<_>>();
     assert_eq!(lanes(&read.links), lanes(&links()));
 }
+
+#[test]
+fn what_configuration_asks_later_stands_behind_the_first_form_of_a_snapshot() {
+    let (_, state) = segment(history());
+    let mut parts = state.parts();
+    let twin = parts.twins.iter_mut().flatten().next().unwrap();
+    let described = Arc::make_mut(&mut twin.description);
+    described.points[0].spec.report = twin::Report::Percent(2.5);
+    described.points[0].spec.rules.pace = twin::Pace { least: 1, most: 60_000_000 };
+    described.policy.optional = vec!["bus-2".into()];
+    let asked = State::from_parts(parts);
+    assert_ne!(asked, state);
+    let floors = [Seq(0); 3];
+    for damage in [Ranges::default(), [(Seq(3), Seq(5))].into_iter().collect()] {
+        let bytes = snapshot::encode(Seq(18), true, &asked, &links(), floors, &damage);
+        assert_eq!(snapshot::decode(&bytes).unwrap().state, asked);
+    }
+}

@@ -94,6 +94,7 @@ pub(super) fn description(revision: u32) -> Description {
         group: 0,
         access: twin::Access { readable: true, writable: Some(writable.clone()) },
         report: Report::Change,
+        rules: twin::Rules::default(),
     };
     let points = types.into_iter().enumerate().map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Name, Nameplate, ValueType};
+use crate::{Name, Nameplate, Policy, Rules, ValueType};
 
 /// What configuration says that a twin consists of. Order gives new points their indexes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Declaration {
     pub points: Vec<PointSpec>,
     /// IRIs that say what kind of thing the twin is.
     pub semantics: Vec<Arc<str>>,
+    /// What is asked of the twin as a whole.
+    pub policy: Policy,
 }
 
 /// Points that are acquired together: one completed acquisition is one change.
@@ -81,6 +83,8 @@ pub struct PointSpec {
     pub access: Access,
     /// When a reading of it is worth a commit.
     pub report: Report,
+    /// What else is asked of it.
+    pub rules: Rules,
 }
 
 /// The kinds of things a feature has, relationships apart.
@@ -128,6 +132,8 @@ pub enum Report {
     Change,
     /// When quality differs, or the value differs by more than this, in the unit.
     Deadband(f64),
+    /// When quality differs, or the value differs by more than this many percent of what was last committed.
+    Percent(f64),
     /// Always.
     Always,
 }
@@ -154,6 +160,8 @@ pub struct Description {
     pub nameplate: Nameplate,
     /// See [`Declaration::semantics`].
     pub semantics: Vec<Arc<str>>,
+    /// See [`Declaration::policy`].
+    pub policy: Policy,
     /// Acquisition groups, by index.
     pub groups: Vec<Group>,
     /// Points, by index.
@@ -205,6 +213,7 @@ impl Description {
             model: declared.model.clone(),
             nameplate: declared.nameplate.clone(),
             semantics: declared.semantics.clone(),
+            policy: declared.policy.clone(),
             groups: self.groups.iter().map(|g| Group { retired: true, ..g.clone() }).collect(),
             points: self.points.iter().map(|p| Point { retired: true, ..p.clone() }).collect(),
             features: self.features.clone(),
@@ -274,6 +283,7 @@ mod tests {
             group: 0,
             access: Access::default(),
             report: Report::Change,
+            rules: Rules::default(),
         }
     }
 

@@ -19,6 +19,7 @@ mod parts;
 mod quality;
 mod reading;
 mod relation;
+mod rules;
 mod state;
 mod text;
 mod time;
@@ -46,6 +47,7 @@ pub use parts::{StateParts, TwinParts};
 pub use quality::{Cause, Class, Quality};
 pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
 pub use relation::Relationship;
+pub use rules::{Pace, Policy, Rules};
 pub use state::State;
 pub use text::{Shown, TextError};
 pub use time::{

@@ -218,13 +218,17 @@ impl Twin {
         }
         let Some(new) = &entry.value else { return false };
         let Some(old) = &last.value else { return true };
-        if let Report::Deadband(band) = point.spec.report {
-            let of = &point.spec.value_type;
-            if let (Some(new), Some(old)) = (new.as_f64(of), old.as_f64(of)) {
-                return (new - old).abs() > band || new.is_nan() != old.is_nan();
-            }
+        let of = &point.spec.value_type;
+        let numbers = || Some((new.as_f64(of)?, old.as_f64(of)?));
+        let band = match point.spec.report {
+            Report::Deadband(band) => numbers().map(|pair| (pair, band)),
+            Report::Percent(band) => numbers().map(|pair| (pair, pair.1.abs() * band / 100.0)),
+            Report::Change | Report::Always => None,
+        };
+        match band {
+            Some(((new, old), band)) => (new - old).abs() > band || new.is_nan() != old.is_nan(),
+            None => new != old,
         }
-        new != old
     }
 
     /// Applies what happened. Total: what [`Twin::check`] would refuse leaves the twin as it is.

@@ -37,6 +37,7 @@ fn description() -> Arc<Description> {
         group: 0,
         access: Access { readable: true, writable: (i < 3).then(|| writable.clone()) },
         report: Report::Change,
+        rules: twin::Rules::default(),
     });
     let declared =
         Declaration { groups: vec![group], points: points.collect(), ..Declaration::default() };

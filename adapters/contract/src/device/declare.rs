@@ -135,6 +135,7 @@ pub fn point(
         group: group?,
         access: Access { readable: true, writable },
         report,
+        rules: twin::Rules::default(),
         value_type: value_type?.clone(),
     })
 }
