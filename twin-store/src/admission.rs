@@ -90,7 +90,7 @@ impl Core {
             what => twin.check(what).map_err(invalid)?,
         }
         if let What::Reported(reported) = &mut what {
-            twin.reduce(reported);
+            twin.reduce(reported, inner.state.timeline().booted());
             if reported.entries.is_empty() {
                 inner.counters.unchanged += 1;
                 return Ok(accepted(inner.head));

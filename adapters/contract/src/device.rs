@@ -6,11 +6,11 @@
 mod declare;
 mod keys;
 mod merge;
+mod report;
 mod words;
 
 pub use declare::{Common, common, nameplate, point};
-pub use keys::{
-    Deadband, DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys,
-};
+pub use keys::{DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys};
 pub use merge::{Layer, MergedGroup, MergedPoint, Over, groups, points};
+pub use report::Deadband;
 pub use words::{labels, point_name};

@@ -46,6 +46,16 @@ fn a_folder_of_broken_devices() {
             [[point]]\nname = \"a/d\"\naddress = \"input:4\"\n\
             [[point]]\nname = \"a/e\"\naddress = \"holding:5\"\nlabels = { x = \"on\" }\ndeadband = -1\ngroup = \"slow\"\n",
         ),
+        (
+            "devices.d/f-report.toml",
+            "[modbus]\nline = \"plc\"\n[group.asked]\non_demand = true\n[group.main]\ninterval = \"10s\"\n\
+            [[point]]\nname = \"a/a\"\naddress = \"holding:0\"\ndeadband = \"2 percent\"\n\
+            [[point]]\nname = \"a/b\"\naddress = \"holding:1\"\ndeadband = \"-2 %\"\nmin_interval = \"1min\"\nmax_interval = \"30s\"\n\
+            [[point]]\nname = \"a/c\"\naddress = \"holding:2\"\ntype = \"text\"\nlength = 4\ndeadband = \"2 %\"\nmax_interval = \"5s\"\n\
+            [[point]]\nname = \"a/d\"\naddress = \"holding:5\"\ngroup = \"asked\"\nmin_interval = \"5s\"\n\
+            [[point]]\nname = \"a/e\"\naddress = \"holding:6\"\nreport = \"always\"\ndeadband = 1\nmin_interval = \"5s\"\n\
+            [[point]]\nname = \"a/f\"\naddress = \"holding:7\"\ndeadband = true\nmax_interval = \"soon\"\n",
+        ),
         ("devices.d/g-profile.toml", "profile = \"acme/pmup\"\nmodbus = { line = \"plc\" }\n"),
         // The mistake is in the profile, and is shown there.
         (
@@ -70,7 +80,7 @@ fn a_folder_of_broken_devices() {
     let loaded = folder.load();
     assert_eq!(loaded.exit_code(), 1);
     assert_eq!(loaded.plan.as_ref().unwrap().devices().count(), 1, "the sound one runs");
-    assert_eq!(loaded.disabled.len(), 12);
+    assert_eq!(loaded.disabled.len(), 13);
     insta::assert_snapshot!(folder.shown());
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use adapter::{BreakerState, Inspection};
 use control::{Answer, Failure, Section, Why};
-use twin::{Acquisition, Boottime, Description, Handle, Report, Twin, TwinId, Value, ValueType};
+use settings::Duration as Span;
+use twin::{
+    Acquisition, Boottime, Description, Handle, PointSpec, Report, Twin, TwinId, Value, ValueType,
+};
 use twin_store::Fresh;
 
 use super::answers::reads;
@@ -113,15 +116,7 @@ fn about_point(description: &Description, index: u16) -> Section {
     let Some(point) = description.point(index) else { return section("point", Vec::new()) };
     let spec = &point.spec;
     let mut rows = vec![("index", index.to_string()), ("type", kind(&spec.value_type))];
-    rows.push((
-        "report",
-        match spec.report {
-            Report::Change => "when it changes".into(),
-            Report::Deadband(band) => format!("when it changes by more than {band}"),
-            Report::Percent(band) => format!("when it changes by more than {band} %"),
-            Report::Always => "always".into(),
-        },
-    ));
+    rows.push(("report", report(spec)));
     if let Some(group) = description.groups.get(usize::from(spec.group)) {
         let how = match group.acquisition {
             Acquisition::Polled { interval } => format!("polled every {} ms", interval / 1_000),
@@ -137,6 +132,25 @@ fn about_point(description: &Description, index: u16) -> Section {
         rows.push(("writable", format!("yes{}", range.unwrap_or_default())));
     }
     section("point", rows)
+}
+
+/// When a point is reported.
+fn report(spec: &PointSpec) -> String {
+    let time = |micros: i64| Span::from_micros(u64::try_from(micros).unwrap_or(0));
+    let mut words = match spec.report {
+        Report::Change => "when it changes".to_owned(),
+        Report::Deadband(band) => format!("when it changes by more than {band}"),
+        Report::Percent(band) => format!("when it changes by more than {band} %"),
+        Report::Always => "always".to_owned(),
+    };
+    let twin::Pace { least, most } = spec.rules.pace;
+    if least != 0 {
+        words += &format!(", not sooner than {} after the last report", time(least));
+    }
+    if most != 0 {
+        words += &format!(", changed or not {} after the last report at the latest", time(most));
+    }
+    words
 }
 
 /// A type as people write it.

@@ -5,6 +5,7 @@ mod bad_day;
 mod logged;
 mod plant;
 mod reload;
+mod report;
 mod tool;
 
 use serde_json::{Value, json};

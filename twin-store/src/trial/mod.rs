@@ -10,6 +10,7 @@ mod history;
 mod keeping;
 mod model;
 mod outage;
+mod report;
 mod room;
 mod sim;
 mod thin;

@@ -19,6 +19,7 @@ mod parts;
 mod quality;
 mod reading;
 mod relation;
+mod report;
 mod rules;
 mod state;
 mod text;

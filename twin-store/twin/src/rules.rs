@@ -11,12 +11,13 @@ pub struct Rules {
     pub pace: Pace,
 }
 
-/// How often a point reports, in microseconds between two of its commits.
+/// How often a point that is polled reports, in microseconds between two of its commits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// A change waits until this has passed; 0 = it never waits. A change of quality does not wait.
+    /// A change of value waits until this has passed; 0 = it never waits. The first reading that still differs then is
+    /// committed. A change of quality does not wait.
     pub least: i64,
-    /// After this it is committed though nothing changed; 0 = never.
+    /// It is committed no later than this though nothing changed, by the last reading that comes in time; 0 = never.
     pub most: i64,
 }
 

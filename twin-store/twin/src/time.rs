@@ -267,6 +267,15 @@ impl Timeline {
         after.checked_sub(1).and_then(|i| self.spans.get(i)).copied()
     }
 
+    /// The first commit of the present boot that is known to be one: boottimes of earlier commits cannot be compared
+    /// with today's.
+    #[must_use]
+    pub fn booted(&self) -> Seq {
+        let boot = self.spans.last().map(|span| span.boot);
+        let of_it = self.spans.iter().rev().take_while(|span| Some(span.boot) == boot);
+        of_it.last().map_or(Seq(0), |span| span.from)
+    }
+
     /// Wall-clock time of a boottime found in the commit `seq`; `None` while that boot's clock is unset.
     #[must_use]
     pub fn resolve(&self, seq: Seq, at: Boottime) -> Option<Timestamp> {
@@ -355,6 +364,19 @@ mod tests {
         assert_eq!(line.resolve(Seq(2), Boottime(7)), None, "of another boot nothing is known");
         line.clock_set(Seq(20), 9_000);
         assert_eq!(line.resolve(Seq(7), Boottime(7)), Some(Timestamp(1_007)));
+    }
+
+    #[test]
+    fn a_boot_begins_with_its_first_epoch() {
+        let mut line = Timeline::default();
+        assert_eq!(line.booted(), Seq(0));
+        line.opened(Seq(1), 1, B, None);
+        line.opened(Seq(5), 2, A, None);
+        line.opened(Seq(10), 3, A, Some(1_000));
+        line.clock_set(Seq(20), 9_000);
+        assert_eq!(line.booted(), Seq(5));
+        line.opened(Seq(30), 4, B, Some(1));
+        assert_eq!(line.booted(), Seq(30), "a boot whose id comes again is another stretch");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Binding, Boottime, CommandId, CommandState, Description, Desired, Entry, GroupCounts, Handle,
-    LifeCycle, Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Report,
-    Reported, Seq, Stage, Step, TwinId, Value, What,
+    Binding, Boottime, CommandId, CommandState, Description, Desired, GroupCounts, Handle,
+    LifeCycle, Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Reported, Seq,
+    Stage, Step, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
@@ -196,39 +196,6 @@ impl Twin {
             }
         }
         Ok(())
-    }
-
-    /// Leaves in `reported` what is worth a commit: report by change and deadband.
-    ///
-    /// A reading that answers a command is always worth one.
-    pub fn reduce(&self, reported: &mut Reported) {
-        if reported.command.is_none() {
-            reported.entries.retain(|entry| self.news(entry));
-        }
-    }
-
-    fn news(&self, entry: &Entry) -> bool {
-        let (Some(point), Some(last)) =
-            (self.description.point(entry.index), self.reading(entry.index))
-        else {
-            return true;
-        };
-        if point.spec.report == Report::Always || entry.quality != last.quality {
-            return true;
-        }
-        let Some(new) = &entry.value else { return false };
-        let Some(old) = &last.value else { return true };
-        let of = &point.spec.value_type;
-        let numbers = || Some((new.as_f64(of)?, old.as_f64(of)?));
-        let band = match point.spec.report {
-            Report::Deadband(band) => numbers().map(|pair| (pair, band)),
-            Report::Percent(band) => numbers().map(|pair| (pair, pair.1.abs() * band / 100.0)),
-            Report::Change | Report::Always => None,
-        };
-        match band {
-            Some(((new, old), band)) => (new - old).abs() > band || new.is_nan() != old.is_nan(),
-            None => new != old,
-        }
     }
 
     /// Applies what happened. Total: what [`Twin::check`] would refuse leaves the twin as it is.

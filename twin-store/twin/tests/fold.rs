@@ -159,7 +159,7 @@ proptest! {
                 continue;
             }
             let mut less = report.clone();
-            reduced.reduce(&mut less);
+            reduced.reduce(&mut less, Seq(0));
             all.apply(Seq(i as u64 + 2), AT, &Origin::Asset, &What::Reported(report));
             reduced.apply(Seq(i as u64 + 2), AT, &Origin::Asset, &What::Reported(less));
             prop_assert_eq!(shown(&all), shown(&reduced));

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use settings::{Diagnostic, Duration, Place};
 use twin::{
-    Access, Acquisition, Group, Kind, Name, Nameplate, PointSpec, Report, ValueType, Writable,
+    Access, Acquisition, Group, Kind, Name, Nameplate, PointSpec, Rules, ValueType, Writable,
 };
 
-use super::keys::{KindWord, NameplateKeys, ReportWord, WordKeys};
+use super::keys::{KindWord, NameplateKeys, WordKeys};
 use super::merge::MergedGroup;
+use super::report;
 use super::words::{labels, point_name};
 use crate::units;
 
@@ -120,7 +121,9 @@ pub fn point(
         texts.iter().flatten().map(|t| t.as_str().into()).collect()
     };
     let writable = writable(keys, place, found);
-    let report = report(keys, numeric, place, found);
+    let report = report::report(keys, numeric, place, found);
+    let acquired = group.and_then(|at| common.groups.get(usize::from(at)));
+    let pace = report::pace(keys, acquired, place, found);
     // A wrong name was reported when the files were merged.
     let (feature, name) = point_name(name).ok()?;
     Some(PointSpec {
@@ -135,7 +138,7 @@ pub fn point(
         group: group?,
         access: Access { readable: true, writable },
         report,
-        rules: twin::Rules::default(),
+        rules: Rules { pace },
         value_type: value_type?.clone(),
     })
 }
@@ -166,26 +169,6 @@ fn group(
         None => error.help(format!("the groups are: {}", known.join(", "))),
     });
     None
-}
-
-fn report(keys: &WordKeys, numeric: bool, place: &Place, found: &mut Vec<Diagnostic>) -> Report {
-    match (keys.report, keys.deadband) {
-        (Some(ReportWord::Always), Some(_)) => {
-            let error = place.error("deadband", "a point that is always reported has no deadband");
-            found.push(error.help("leave out either report or deadband"));
-            Report::Always
-        }
-        (Some(ReportWord::Always), None) => Report::Always,
-        (_, Some(deadband)) => {
-            if !(deadband.is_finite() && deadband >= 0.0) {
-                found.push(place.error("deadband", "a deadband is a number that is not negative"));
-            } else if !numeric {
-                found.push(place.error("deadband", "only numbers have a deadband"));
-            }
-            Report::Deadband(deadband)
-        }
-        (_, None) => Report::Change,
-    }
 }
 
 fn writable(keys: &WordKeys, place: &Place, found: &mut Vec<Diagnostic>) -> Option<Writable> {

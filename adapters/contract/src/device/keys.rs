@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::Duration;
 
+use super::report::Deadband;
+
 /// A device file. `S` are the sections and `P` the keys of a point that protocols add.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(bound(deserialize = "S: Deserialize<'de>, P: Deserialize<'de>"))]
@@ -90,8 +92,12 @@ pub struct WordKeys {
     pub group: Option<String>,
     /// When a reading is reported: on "change" (if absent) or "always".
     pub report: Option<ReportWord>,
-    /// Reported only when it differs by more than this, in the unit.
+    /// Reported only when it differs by more than this from what was last reported: a number in the unit, or "2 %".
     pub deadband: Option<Deadband>,
+    /// A change is reported this long after the last report at the earliest; the value of that time then.
+    pub min_interval: Option<Duration>,
+    /// It is reported this long after the last report at the latest, changed or not.
+    pub max_interval: Option<Duration>,
     /// It may be written. Nothing is writable unless this is true.
     pub writable: Option<bool>,
     /// The smallest and the largest value that may be written, in the unit.
@@ -105,9 +111,6 @@ pub struct WordKeys {
     /// The written value is written again when the asset leaves it, even against a local operator.
     pub hold: Option<bool>,
 }
-
-/// A number of the point's unit, not below zero.
-pub type Deadband = f64;
 
 /// What a property is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
