@@ -33,13 +33,16 @@ test:
 bench:
 	@tests/setup packages $(COMPILE) $(PEERS) libmosquitto-dev
 	@cargo build --release --locked --quiet -p gatewayd
-	@cargo build --release --locked --quiet -p tests --example floor
+	@cargo build --release --locked --quiet -p tests --example floor --example backlog
 	@mkdir -p target/bench
 	@gcc -O2 -o target/bench/plant tests/bench/plant.c
 	@gcc -O2 -o target/bench/sink tests/bench/sink.c -lmosquitto
 	@python3 tests/bench/bench.py --gatewayd target/release/gatewayd \
 	    --floor target/release/examples/floor --plant target/bench/plant --sink target/bench/sink \
 	    --results bench-results $(if $(SECONDS),--seconds $(SECONDS))
+	@python3 tests/bench/backlog.py --gatewayd target/release/gatewayd \
+	    --backlog target/release/examples/backlog --plant target/bench/plant --sink target/bench/sink \
+	    --results bench-results
 
 deb:
 	@tests/setup packages $(COMPILE) binutils dpkg-dev python3

@@ -1,10 +1,14 @@
 //! The command line: one program with two names, `gatewayd` (the daemon) and `gatewayctl` (the tool).
 
+mod modbus;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use modbus::{ModbusAction, ParityWay, ReplayWay, Target, Way};
 
 /// Where the configuration is unless told otherwise.
 const CONFIG: &str = "/etc/gatewayd/gatewayd.toml";
@@ -145,6 +149,46 @@ pub enum Command {
         #[arg(value_enum, default_value_t = WritesAction::Status)]
         action: WritesAction,
     },
+    /// Say how a twin is related to another one: `relate pump-7 feeds tank-1`.
+    Relate {
+        /// Which twin.
+        twin: String,
+        /// What the relationship means: feeds, partOf, monitors.
+        name: String,
+        /// The other twin: its id on this gateway, or its URI elsewhere.
+        target: String,
+    },
+    /// End a relationship of a twin.
+    Unrelate {
+        /// Which twin.
+        twin: String,
+        /// The name of the relationship.
+        name: String,
+        /// The other twin.
+        target: String,
+    },
+    /// Planned work on an asset: commands are refused, and time without contact counts as planned. It ends by itself.
+    Maintain {
+        /// Which twin.
+        twin: String,
+        /// For how long, from now on.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration, required_unless_present = "end")]
+        lasts: Option<Duration>,
+        /// Why; everybody upstream sees it.
+        #[arg(long, required_unless_present = "end", default_value = "")]
+        reason: String,
+        /// It is over.
+        #[arg(long, conflicts_with_all = ["lasts", "reason"])]
+        end: bool,
+    },
+    /// End a twin for good that is no longer configured; its id may name another asset afterwards.
+    Purge {
+        /// Which twin.
+        twin: String,
+        /// Yes, for good.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
     /// Show what a reload would do, and why; nothing is touched.
     Plan,
     /// Read the configuration again, apply what changed, and watch it.
@@ -233,13 +277,16 @@ pub enum Command {
         /// The file; it must not exist.
         file: PathBuf,
     },
-    /// Be the devices of a recorded line, as a Modbus TCP server, until interrupted.
+    /// Be the devices of a recorded line, until interrupted.
     Replay {
         /// A file made by `record`.
         file: PathBuf,
         /// Where to listen; port 0 takes a free one.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: std::net::SocketAddr,
+        /// What is spoken there, whatever was spoken on the line.
+        #[arg(long, value_enum, default_value_t = ReplayWay::Tcp)]
+        way: ReplayWay,
     },
     /// Find out about a Modbus device. Nothing is written to it.
     Modbus {
@@ -271,64 +318,6 @@ pub struct Watched {
     /// Do not watch: the change is good.
     #[arg(long, conflicts_with = "window")]
     pub no_window: bool,
-}
-
-/// What can be found out about a Modbus device.
-#[derive(Debug, Subcommand)]
-pub enum ModbusAction {
-    /// Read registers and show every interpretation of them; `*` marks those that look like something.
-    Probe(Target),
-    /// Try how quick, how large and how many requests may be, and propose settings.
-    Calibrate(Target),
-}
-
-/// A Modbus device. It is asked through the daemon where that has the line, else directly.
-#[derive(Debug, Args)]
-pub struct Target {
-    /// A line of the daemon, `host`, `host:port`, or a serial port by its path.
-    #[arg(value_name = "LINE|HOST[:PORT]|PATH")]
-    pub line: String,
-    /// The unit id.
-    pub unit: u8,
-    /// What to read, numbers from 0: `holding:0-20`, `input:7`, `coil:0-15`.
-    #[arg(value_name = "TABLE:FIRST[-LAST]")]
-    pub range: String,
-    /// What is spoken there.
-    #[arg(long, value_enum, default_value_t = Way::Tcp)]
-    pub way: Way,
-    /// Bits per second of a serial port.
-    #[arg(long, default_value_t = 9600)]
-    pub baud: u32,
-    /// The parity of a serial port.
-    #[arg(long, value_enum, default_value_t = ParityWay::Even)]
-    pub parity: ParityWay,
-    /// How long the device may take for an answer.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub timeout: Duration,
-}
-
-/// How a device is reached that is no daemon's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Way {
-    /// Modbus TCP; RTU where a path is given.
-    Tcp,
-    /// Modbus over UDP.
-    Udp,
-    /// RTU frames, over TCP or on a serial port.
-    Rtu,
-    /// ASCII frames, over TCP or on a serial port.
-    Ascii,
-}
-
-/// The parity of a serial port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ParityWay {
-    /// Even, the default of Modbus.
-    Even,
-    /// None.
-    None,
-    /// Odd.
-    Odd,
 }
 
 /// What can be done with a link.

@@ -19,7 +19,8 @@ Every served reading carries a number of its own (`served`) that no other readin
 - disorder: of one twin and class, a first arrival with a smaller (epoch, seq) than one before it, among
   what was live and among what was historical;
 - a duplicate is a second arrival of an identity (gateway, epoch, seq); it must carry the same values;
-- the links must agree: one that lacks an identity which another got, lost it.
+- the links must agree: one that lacks an identity which another got, lost it. What carries no reading and is
+  newer than all that a link got of the twin may be under way: figures and transitions go on when the plant is gone.
 
 Prints one JSON object; exit status 0 only if nothing was lost, wrong or out of order.
 """
@@ -38,8 +39,9 @@ def lines(path):
 
 
 def class_of(message):
-    """Order holds within a class: alarms may pass records, records may pass readings."""
-    if "values" in message:
+    """Order holds within a class: alarms may pass records, records may pass samples, which are readings and
+    the figures of entanglement (those of a transition stand within its `lifecycle`)."""
+    if "values" in message or "entanglement" in message:
         return "readings"
     if "event" in message or message.get("lifecycle", {}).get("to") == "out of sync":
         return "alarms"
@@ -150,7 +152,7 @@ class Check:
         identities = {}
         for link, path in self.case["sinks"].items():
             got, seen, counts = self.read_sink(link, path, truth)
-            identities[link] = set(seen)
+            identities[link] = seen
             lost, under_way = 0, 0
             for twin, numbers in truth.items():
                 for number, (t, _) in numbers.items():
@@ -162,9 +164,13 @@ class Check:
                     lost += 1
                     self.problem("lost", f"{link}: {twin} reading {number}, served at {t:.3f}")
             report["links"][link] = {**counts, "lost": lost, "under_way_at_kills": under_way}
-        everything = set().union(*identities.values())
+        everything = {identity: values for own in identities.values() for identity, values in own.items()}
         for link, own in identities.items():
-            missing = everything - own
+            newest = {}
+            for twin, identity in own:
+                newest[twin] = max(newest.get(twin, identity), identity)
+            missing = {(twin, identity) for twin, identity in everything.keys() - own.keys()
+                       if everything[twin, identity] or identity <= newest.get(twin, identity)}
             report["links"][link]["missing_that_others_got"] = len(missing)
             for twin, identity in sorted(missing)[:PROBLEMS]:
                 self.problem("lost", f"{link}: {twin} {identity}, which another link got")

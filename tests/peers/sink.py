@@ -76,7 +76,8 @@ signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, end)
 while True:
     try:
-        client.connect(given.host, given.port, keepalive=30, **connect)
+        # Behind a long backlog an answer to a ping comes late.
+        client.connect(given.host, given.port, keepalive=3600, **connect)
         break
     except OSError:
         time.sleep(0.1)

@@ -79,6 +79,28 @@ class Cases(unittest.TestCase):
             entry["payload"]["hist"] = True
         self.assertEqual(self.problems(m[:10] + m[20:] + m[10:20]), [])
 
+    def figures(self, seq, **more):
+        return {"t": 1.0, "topic": "g/twins/m/stream", "retain": False,
+                "payload": {"gateway": "g", "twin": "m", "epoch": 1, "seq": seq, **more}}
+
+    def test_figures_of_entanglement_keep_their_place_among_readings(self):
+        m, figures = received(), self.figures(16, entanglement={"product": 1.0})
+        self.assertEqual(self.problems(m[:5] + [figures] + m[5:]), [])
+        self.expect("disorder", m[:6] + [figures] + m[6:])
+
+    def test_links_agree_on_what_carries_no_reading_up_to_the_newest_that_they_got(self):
+        m, end = received(), MANY * 3
+        newer, within = (self.figures(seq, entanglement={}) for seq in (end + 1, end - 1))
+        self.assertEqual(self.problems(m, others=m + [newer]), [])
+        self.expect("lost", m, others=m[:-1] + [within] + m[-1:])
+        self.expect("lost", m + [self.figures(end + 2, entanglement={})], others=m + [newer])
+        self.expect("lost", m[:-1], others=m)
+
+    def test_a_transition_may_pass_readings(self):
+        m = received()
+        transition = self.figures(16, lifecycle={"to": "shadowed", "entanglement": [1.0, 1.0, 1.0]})
+        self.assertEqual(self.problems(m[:3] + [transition] + m[3:]), [])
+
     def test_wrong_values(self):
         for key in ("t/c", "f/r20"):
             m = received()

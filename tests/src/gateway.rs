@@ -39,6 +39,17 @@ impl Gateway {
         Self { config, socket, logs: lab.path(""), process: None }
     }
 
+    /// Adds keys to the section of the store.
+    ///
+    /// # Panics
+    /// If the configuration cannot be read or written.
+    pub fn in_store(&self, keys: &str) {
+        let text = std::fs::read_to_string(&self.config)
+            .map(|text| text.replacen("[store]\n", &format!("[store]\n{keys}\n"), 1))
+            .and_then(|text| std::fs::write(&self.config, text));
+        text.unwrap_or_else(|e| panic!("changing {}: {e}", self.config.display()));
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
         self.launch();
@@ -78,6 +89,14 @@ impl Gateway {
     #[must_use]
     pub fn output(&self) -> String {
         std::fs::read_to_string(self.logs.join("gatewayd.log")).unwrap_or_default()
+    }
+
+    /// Runs `gatewayctl` beside the test; its output goes to `name.log`.
+    #[must_use]
+    pub fn beside(&self, name: &str, arguments: &[&str]) -> Process {
+        let mut command = Command::new(binary());
+        command.arg("ctl").args(arguments).env("GATEWAYD_SOCKET", &self.socket);
+        Process::start(&self.logs, name, &command)
     }
 
     /// Runs `gatewayctl`.

@@ -118,9 +118,17 @@ impl Lab {
     /// # Panics
     /// If it found a defect.
     pub fn check(&self, case: &Value) -> Value {
+        self.judge("check.py", case)
+    }
+
+    /// Runs a checker of `tests/peers` over a case, and returns its report.
+    ///
+    /// # Panics
+    /// If it found a defect.
+    pub fn judge(&self, checker: &str, case: &Value) -> Value {
         let case = self.write("case.json", &case.to_string());
         let output = python()
-            .arg(tree::root().join("tests/peers/check.py"))
+            .arg(tree::root().join("tests/peers").join(checker))
             .arg(case)
             .output()
             .unwrap_or_else(|e| panic!("running the checker: {e}"));

@@ -113,12 +113,8 @@ fn one_of_100_units_on_a_tcp_connection() {
     let (log, line) = reload(json!({ "tcp": 0 }), reached, 100);
     judge(&log, 100);
     assert_eq!(count(&line, "opened"), 1, "the connection stays open: {line}");
-    let connections: Vec<&Value> = log.iter().filter_map(|e| e.get("connected")).collect();
-    assert_eq!(connections.first(), Some(&&json!(true)));
-    let closed = log.iter().filter(|e| e["connected"] == false);
-    let last = log.iter().filter_map(|e| e["t"].as_f64()).fold(0.0, f64::max);
-    // Only when the daemon stopped.
-    assert!(
-        closed.clone().count() <= 1 && closed.filter_map(|e| e["t"].as_f64()).all(|t| t == last)
-    );
+    let connected = |made: bool| log.iter().filter(|e| e["connected"] == made).count();
+    assert_eq!(connected(true), 1, "one connection, ever");
+    // The plant may see the end of the daemon, and may log it before the last request.
+    assert!(connected(false) <= 1);
 }

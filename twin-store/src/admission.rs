@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use twin::{
-    Accepted, Acquisition, Change, Command, Description, GatewayEvent, Handle, Input, Moment,
-    Origin, Outcome, Refusal, Seen, Step, TwinId, What, admit,
+    Accepted, Acquisition, Boottime, Change, Command, Description, GatewayEvent, Handle, Input,
+    Moment, Origin, Outcome, Refusal, Seen, Step, TwinId, What, admit,
 };
 
 use crate::core::{Answer, Core, accepted, refused};
@@ -16,7 +16,7 @@ impl Core {
         match input {
             Input::Seen(seen) => match inner.state.twin(&seen.twin).map(twin::Twin::handle) {
                 Some(handle) => {
-                    see(inner, handle, &seen);
+                    see(inner, handle, &seen, now.boottime);
                     Ok(accepted(inner.head))
                 }
                 None => Err(Refusal::NoSuchTwin),
@@ -58,7 +58,7 @@ impl Core {
             (None, _) => return Err(Refusal::NoSuchTwin),
         };
         if let Some(seen) = seen {
-            see(inner, handle, &seen);
+            see(inner, handle, &seen, now.boottime);
         }
         let Some(twin) = inner.state.by_handle(handle) else {
             return match what {
@@ -88,6 +88,9 @@ impl Core {
             What::Described(d) if **d == **twin.description() => return Ok(accepted(inner.head)),
             What::Described(d) => sound(twin.description(), d).map_err(invalid)?,
             what => twin.check(what).map_err(invalid)?,
+        }
+        if let What::Reported(reported) | What::Backfilled(reported) = &mut what {
+            twin.condition(reported);
         }
         if let What::Reported(reported) = &mut what {
             twin.reduce(reported, inner.state.timeline().booted());
@@ -159,14 +162,16 @@ fn invalid(words: String) -> Refusal {
 }
 
 /// Notes an acquisition. In time is what was asked for within a tenth of its interval, 10 ms at least.
-fn see(inner: &mut Inner, handle: Handle, seen: &Seen) {
+fn see(inner: &mut Inner, handle: Handle, seen: &Seen, now: Boottime) {
     let twin = inner.state.by_handle(handle);
     let group = twin.and_then(|t| t.description().groups.get(usize::from(seen.group)));
     let interval = match group.map(|g| g.acquisition) {
         Some(Acquisition::Polled { interval } | Acquisition::Pushed { interval, .. }) => interval,
         Some(Acquisition::OnDemand) | None => 0,
     };
-    inner.freshness.seen(handle, seen, (interval / 10).max(10_000));
+    let timeliness = twin.map_or(0, |twin| twin.description().policy.entanglement.timeliness);
+    let prompt = now.0.saturating_sub(seen.at.0) <= timeliness;
+    inner.freshness.seen(handle, seen, (interval / 10).max(10_000), prompt);
 }
 
 /// Whether `new` may follow `old`: revisions grow, and only add or retire.

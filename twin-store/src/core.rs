@@ -169,7 +169,11 @@ impl Core {
     ) -> Answer {
         let sample = matches!(
             what,
-            What::Reported(_) | What::Backfilled(_) | What::Thinned(_) | What::Heartbeat(_)
+            What::Reported(_)
+                | What::Backfilled(_)
+                | What::Thinned(_)
+                | What::Heartbeat(_)
+                | What::Entangled(_)
         );
         let body = Body::Twin { handle, twin, origin, what };
         if sample {

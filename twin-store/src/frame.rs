@@ -99,6 +99,8 @@ kinds! {
     Unrelated = 24, "See [`twin::What::Unrelated`].";
     Purged = 25, "See [`twin::What::Purged`].";
     Carried = 26, "A description repeated by retention, because segments that need it are kept.";
+    Entangled = 27, "See [`twin::What::Entangled`].";
+    Maintained = 30, "See [`twin::What::Maintained`].";
     Opened = 64, "See [`twin::GatewayEvent::Opened`].";
     ClockSet = 65, "See [`twin::GatewayEvent::ClockSet`].";
     Gap = 66, "See [`twin::GatewayEvent::Gap`].";

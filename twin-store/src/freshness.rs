@@ -28,6 +28,9 @@ pub struct Fresh {
     pub received: u64,
     /// Acquisitions that were complete and in time, since the store was opened.
     pub on_time: u64,
+    /// Acquisitions that were complete and whose readings were in the state in time after the asset was asked, since the
+    /// store was opened.
+    pub prompt: u64,
     /// The sums at the last heartbeat.
     beaten: (u64, u64, u64),
 }
@@ -46,8 +49,9 @@ impl Freshness {
             .map(|((_, group), fresh)| (*group, fresh))
     }
 
-    /// An acquisition; `tolerance` is how many microseconds late still counts as in time.
-    pub(crate) fn seen(&mut self, handle: Handle, seen: &Seen, tolerance: i64) {
+    /// An acquisition; `tolerance` is how many microseconds late still counts as in time, `prompt` whether its readings
+    /// are here in time.
+    pub(crate) fn seen(&mut self, handle: Handle, seen: &Seen, tolerance: i64, prompt: bool) {
         let fresh = self.groups.entry((handle, seen.group)).or_insert(Fresh {
             last_ok: None,
             last_try: seen.at,
@@ -56,6 +60,7 @@ impl Freshness {
             expected: 0,
             received: 0,
             on_time: 0,
+            prompt: 0,
             beaten: (0, 0, 0),
         });
         fresh.last_try = seen.at;
@@ -65,6 +70,7 @@ impl Freshness {
             fresh.last_ok = Some(seen.at);
             fresh.failures = 0;
             fresh.received += 1;
+            fresh.prompt += u64::from(prompt);
             fresh.on_time += u64::from(seen.at.0.saturating_sub(seen.due.0) <= tolerance);
         } else {
             fresh.failures = fresh.failures.saturating_add(1);
@@ -128,9 +134,9 @@ mod tests {
             at: Boottime(at + 5),
             expected: 1,
         };
-        freshness.seen(Handle(1), &seen(0, 0, true), 10);
-        freshness.seen(Handle(1), &seen(1, 0, true), 1);
-        freshness.seen(Handle(1), &seen(0, 10, false), 10);
+        freshness.seen(Handle(1), &seen(0, 0, true), 10, true);
+        freshness.seen(Handle(1), &seen(1, 0, true), 1, false);
+        freshness.seen(Handle(1), &seen(0, 10, false), 10, true);
         assert!(freshness.beat(Boottime(50), 60).is_empty());
         let due = freshness.beat(Boottime(70), 60);
         let counts = |c: &GroupCounts| (c.group, c.expected, c.received, c.on_time);
@@ -139,5 +145,7 @@ mod tests {
         assert!(freshness.beat(Boottime(140), 60).is_empty(), "nothing happened since");
         let fresh = freshness.group(Handle(1), 0).unwrap();
         assert_eq!((fresh.ok, fresh.failures, fresh.last_ok), (false, 1, Some(Boottime(5))));
+        let prompt = |group| freshness.group(Handle(1), group).unwrap().prompt;
+        assert_eq!((prompt(0), prompt(1)), (1, 0), "a failed one is never in time");
     }
 }

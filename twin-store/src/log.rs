@@ -284,9 +284,10 @@ impl Log {
         failed: &mut SyncFile,
     ) -> io::Result<()> {
         let family = failed.segment.header.family;
-        if let Some(current) =
-            self.active[family.at()].take_if(|a| Arc::ptr_eq(&a.segment, &failed.segment))
-        {
+        let same = |a: &Active| Arc::ptr_eq(&a.segment, &failed.segment);
+        // What was written into it since goes along, also where it became full meanwhile and waits for its seal.
+        let full = self.closing.iter().position(same).map(|at| self.closing.remove(at));
+        if let Some(current) = self.active[family.at()].take_if(|a| same(a)).or(full) {
             failed.end = current.end;
             failed.footer = Some(current.summary.footer(state));
         }

@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) links: Links,
     pub(crate) freshness: Freshness,
+    /// How long nobody ran before this opening, in microseconds; `None` where the store is new.
+    pub(crate) away: Option<i64>,
     pub(crate) counters: Counters,
     /// Commits that a reader found destroyed; the writer records them.
     pub(crate) damage: Vec<(Seq, Seq)>,

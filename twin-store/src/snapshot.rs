@@ -25,7 +25,7 @@ use crate::record::common::{
     put_clocked, put_principal, put_quality, take_boot, take_clocked, take_principal, take_quality,
 };
 use crate::record::value::{put_tagged, take_tagged};
-use crate::record::{blocks, description, event};
+use crate::record::{blocks, command, description, event};
 
 const MAGIC: &[u8; 8] = b"TWINSNAP";
 pub(crate) const VERSION: u16 = 1;
@@ -37,6 +37,8 @@ const NOTES: u8 = 1;
 const TWINS: u8 = 2;
 /// Blocks of a twin. Tags are never reused.
 const DESCRIBED: u8 = 1;
+const MAINTAINED: u8 = 3;
+const ENTANGLED: u8 = 4;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);
 
@@ -189,6 +191,20 @@ fn put_blocks(parts: &StateParts) -> Vec<u8> {
             of_twin.put_u8(DESCRIBED);
             of_twin.put_bytes(&described);
         }
+        if let Some((seq, maintenance)) = &twin.maintained {
+            let mut block = Vec::new();
+            block.put_varint(seq.0);
+            block.put_option(maintenance.as_ref(), command::put_maintenance);
+            of_twin.put_u8(MAINTAINED);
+            of_twin.put_bytes(&block);
+        }
+        if let Some((seq, entangled)) = &twin.entangled {
+            let mut block = Vec::new();
+            block.put_varint(seq.0);
+            event::put_entangled(&mut block, entangled);
+            of_twin.put_u8(ENTANGLED);
+            of_twin.put_bytes(&block);
+        }
         if !of_twin.is_empty() {
             out.put_varint(handle);
             out.put_bytes(&of_twin);
@@ -204,8 +220,17 @@ fn take_blocks(take: &mut Take<'_>, parts: &mut StateParts) -> Option<()> {
         let twin = parts.twins.get_mut(handle)?.as_mut()?;
         while !of_twin.0.is_empty() {
             let (tag, mut block) = (of_twin.u8()?, Take(of_twin.bytes()?));
-            if tag == DESCRIBED {
-                blocks::take(&mut block, Arc::make_mut(&mut twin.description))?;
+            match tag {
+                DESCRIBED => blocks::take(&mut block, Arc::make_mut(&mut twin.description))?,
+                MAINTAINED => {
+                    let seq = Seq(block.varint()?);
+                    twin.maintained = Some((seq, block.option(command::take_maintenance)?));
+                }
+                ENTANGLED => {
+                    let seq = Seq(block.varint()?);
+                    twin.entangled = Some((seq, event::take_entangled(&mut block)?));
+                }
+                _ => {}
             }
         }
     }
@@ -269,6 +294,8 @@ fn take_twin(take: &mut Take<'_>) -> Option<TwinParts> {
         counts: event::take_counts(take, ORIGIN)?,
         rev: take.u64()?,
         features: take.list(|t| Some(Touched { rev: t.varint()?, seq: Seq(t.varint()?) }))?,
+        entangled: None,
+        maintained: None,
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::Clock;
 use twin::{GapCause, GatewayEvent, Name, Refusal, Seq, State};
 
+use crate::age::away;
 use crate::core::Core;
 use crate::disk::Disk;
 use crate::error::OpenError;
@@ -65,6 +66,7 @@ pub(crate) fn open_core(
         ring: Ring::new(options.ring),
         counters: Counters { snapshot: recovery.snapshot, ..Counters::default() },
         freshness: Freshness::default(),
+        away: None,
         damage: Vec::new(),
         known_damage: damage,
         unreadable: BTreeSet::new(),
@@ -80,6 +82,7 @@ pub(crate) fn open_core(
     let mut core = Core::new(shared.clone(), log, snapshots);
     let mut inner = shared.lock();
     core.look_at_clock(&inner);
+    inner.away = away(&inner, core.now());
     let mut events = vec![snapshot::opened(epoch, &shared.clock, recovery.surviving)];
     // Before the gaps: what may be missing behind what is proven makes revs jump from there.
     events.extend((!least.is_empty()).then_some(GatewayEvent::Revs { least }));
@@ -163,6 +166,13 @@ impl Store {
     /// Reads how acquisition goes. Be brief.
     pub fn freshness<R>(&self, read: impl FnOnce(&Freshness) -> R) -> R {
         read(&self.shared.lock().freshness)
+    }
+
+    /// How long nobody ran before the store was opened, in microseconds, as far as the log shows: as coarse as
+    /// heartbeats are. `None` where the store was new; the longest time where no clock tells.
+    #[must_use]
+    pub fn away(&self) -> Option<i64> {
+        self.shared.lock().away
     }
 
     /// Follows the log from this commit on.

@@ -23,6 +23,10 @@ pub enum Part {
 }
 
 impl Part {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Samples, Self::Records, Self::Durability, Self::Snapshot, Self::Reading];
+
     /// The word used in metrics.
     #[must_use]
     pub fn word(self) -> &'static str {

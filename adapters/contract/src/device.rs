@@ -4,12 +4,14 @@
 //! file. What a device file does not say it takes from its profile, key by key.
 
 mod declare;
+mod entanglement;
 mod keys;
 mod merge;
 mod report;
 mod words;
 
 pub use declare::{Common, common, nameplate, point};
+pub use entanglement::{CommandsWord, EntanglementKeys, entanglement};
 pub use keys::{DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys};
 pub use merge::{Layer, MergedGroup, MergedPoint, Over, groups, points};
 pub use report::Deadband;

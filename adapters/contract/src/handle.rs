@@ -77,7 +77,7 @@ impl LineHandle {
     pub async fn order(&self, order: CommandOrder) {
         let (twin, id) = (order.twin.clone(), order.id);
         if let Err(refusal) = self.ask(Request::Order(order)) {
-            let NotRead { reason, words } = refusal;
+            let NotRead { reason, words, .. } = refusal;
             let outcome = Outcome::Rejected(reason, words);
             // The writer is gone only while the daemon stops; the command then ends at the next start.
             self.submissions.send(ended(twin, id, outcome)).await.ok();
@@ -149,6 +149,7 @@ impl LineHandle {
             mpsc::error::TrySendError::Full(_) => NotRead {
                 reason: Reason::Busy,
                 words: format!("line {} has {WAITING} requests waiting already", self.name).into(),
+                code: None,
             },
             mpsc::error::TrySendError::Closed(_) => self.down(),
         })
@@ -158,6 +159,7 @@ impl LineHandle {
         NotRead {
             reason: Reason::LineDown,
             words: format!("line {} is not running; `gatewayctl lines` says why", self.name).into(),
+            code: None,
         }
     }
 }

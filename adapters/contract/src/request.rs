@@ -102,4 +102,6 @@ pub struct NotRead {
     pub reason: Reason,
     /// In words for the caller.
     pub words: Arc<str>,
+    /// The protocol's own code of a refusal.
+    pub code: Option<u32>,
 }

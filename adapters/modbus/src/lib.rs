@@ -36,6 +36,7 @@ mod sequence;
 mod serial_frame;
 mod serial_line;
 pub mod serial_master;
+pub mod serving;
 mod slot;
 pub mod spec;
 pub mod sunspec;

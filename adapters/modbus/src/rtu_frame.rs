@@ -14,6 +14,11 @@ pub(crate) fn encode(unit: u8, request: &Request) -> Vec<u8> {
     let mut frame = Vec::with_capacity(MAX_PDU + 3);
     frame.push(unit);
     request.encode(&mut frame);
+    self::frame(frame)
+}
+
+/// Unit and protocol data unit as a frame.
+pub(crate) fn frame(mut frame: Vec<u8>) -> Vec<u8> {
     let sum = CRC.checksum(&frame);
     frame.extend_from_slice(&sum.to_le_bytes());
     frame

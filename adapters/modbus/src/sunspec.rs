@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Request, Table};
+use crate::{Exception, Request, Table};
 
 /// Where a map may begin, in the order in which they are tried.
 pub const BASES: [u16; 3] = [40_000, 50_000, 0];
@@ -111,6 +111,19 @@ impl Walk {
                 self.after(model)
             }
         }
+    }
+
+    /// What follows from a refusal; `None`: the map cannot be read now, and is asked for again later.
+    ///
+    /// Before a mark was found any refusal says that there is none. Behind it only that there is no such register ends
+    /// the chain.
+    #[must_use]
+    pub fn refused(self, exception: Exception) -> Option<Step> {
+        let final_word = matches!(
+            exception,
+            Exception::IllegalFunction | Exception::IllegalAddress | Exception::IllegalValue
+        );
+        (self.next == Next::Mark || final_word).then(|| self.answer(None))
     }
 
     fn header(mut self, at: u16, data: Option<&[u8]>) -> Step {
@@ -240,6 +253,22 @@ mod tests {
     #[test]
     fn a_refusal_ends_the_chain_like_the_end_mark() {
         assert_eq!(found(walk(0, &map(&[(103, 50)])).0).models.len(), 2);
+    }
+
+    #[test]
+    fn a_failure_behind_the_mark_ends_nothing() {
+        let (failure, no_such) = (Exception::from_code(4), Exception::from_code(2));
+        let walk = Walk::default();
+        let Some(Step::Again(next)) = walk.clone().refused(failure) else { panic!() };
+        assert_eq!(next.map.base, BASES[1], "there is no mark there");
+        let Step::Again(marked) = walk.answer(Some(MARK)) else { panic!() };
+        assert_eq!(marked.clone().refused(failure), None);
+        assert!(matches!(marked.clone().refused(no_such), Some(Step::Nothing(_))));
+        let Step::Again(common) = marked.answer(Some(&[0, 1, 0, 66])) else { panic!() };
+        assert_eq!(common.clone().refused(failure), None, "not even the plate's");
+        let Step::Again(plated) = common.answer(Some(&[b' '; 64])) else { panic!() };
+        assert_eq!(plated.clone().refused(failure), None);
+        assert!(matches!(plated.refused(no_such), Some(Step::Found(_))));
     }
 
     #[test]

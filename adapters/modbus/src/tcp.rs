@@ -227,6 +227,12 @@ pub(crate) struct Frame<'a> {
     pub(crate) pdu: &'a [u8],
 }
 
+/// Unit and protocol data unit as a frame.
+pub(crate) fn encode(id: u16, unit_and_pdu: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(unit_and_pdu.len()).unwrap_or(u16::MAX);
+    [&id.to_be_bytes(), &[0, 0], &length.to_be_bytes()[..], unit_and_pdu].concat()
+}
+
 /// All whole frames, and what follows them.
 pub(crate) fn frames(mut bytes: &[u8]) -> Result<(Vec<Frame<'_>>, &[u8]), Desync> {
     let mut frames = Vec::new();

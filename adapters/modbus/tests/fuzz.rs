@@ -1,6 +1,6 @@
 //! Hostile bytes never panic: every decoder's `fuzz_one` under a deterministic mutation loop and under proptest.
 
-use adapter_modbus::{codec, pdu, pdu_raw, probe, serial_master, sunspec, tap, tcp};
+use adapter_modbus::{codec, pdu, pdu_raw, probe, serial_master, serving, sunspec, tap, tcp};
 use proptest::prelude::*;
 
 const SEEDS: [&[u8]; 8] = [
@@ -22,6 +22,7 @@ fn all(data: &[u8]) {
     sunspec::fuzz_one(data);
     pdu_raw::fuzz_one(data);
     tap::fuzz_one(data);
+    serving::fuzz_one(data);
     probe::fuzz_one(data);
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Asked, Command, Line, Link, Page, Plan, Point, Reloaded, Status, Tapped, Twin, Update, Verdict,
-    Version, Why, Writes,
+    Asked, Command, Line, Link, Maintenance, Page, Plan, Point, Relationship, Reloaded, Status,
+    Tapped, Twin, Update, Verdict, Version, Why, Writes,
 };
 
 /// A line from the daemon.
@@ -70,6 +70,26 @@ pub enum Answer {
     Why(Why),
     /// To [`crate::Request::Writes`].
     Writes(Writes),
+    /// To [`crate::Request::Relate`].
+    Related {
+        /// Whose.
+        twin: String,
+        /// All that it has now.
+        relationships: Vec<Relationship>,
+    },
+    /// To [`crate::Request::Maintain`].
+    Maintained {
+        /// Whose.
+        twin: String,
+        /// What goes on now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        maintenance: Option<Maintenance>,
+    },
+    /// To [`crate::Request::Purge`].
+    Purged {
+        /// Which.
+        twin: String,
+    },
     /// To [`crate::Request::Plan`].
     Plan(Plan),
     /// To [`crate::Request::History`], part by part.

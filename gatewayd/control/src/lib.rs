@@ -23,7 +23,9 @@ pub use plan::{
     PlannedSetting, Reloaded, Verdict,
 };
 pub use request::{Ask, Request};
-pub use twins::{Command, Point, Section, Twin, Update, Why};
+pub use twins::{
+    Command, Entanglement, Maintenance, Point, Relationship, Section, Twin, Update, Why,
+};
 pub use works::{
     Alarm, Asked, Device, Lane, Line, Link, Pending, Status, Store, Tapped, Traffic, Unit,
     UnitState, Version, Writes,

@@ -95,6 +95,33 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on: Option<bool>,
     },
+    /// Makes a relationship of a twin, or ends it.
+    Relate {
+        /// Whose.
+        twin: String,
+        /// What it means: `feeds`, `partOf`.
+        name: String,
+        /// The other twin, by its id here or by its URI elsewhere.
+        target: String,
+        /// `false` ends it.
+        on: bool,
+    },
+    /// Planned work on an asset begins, or ends.
+    Maintain {
+        /// Whose.
+        twin: String,
+        /// For so many milliseconds from now on; absent: it ends now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        for_ms: Option<u64>,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Ends a twin that is done, for good.
+    Purge {
+        /// Which.
+        twin: String,
+    },
     /// What a reload would do; nothing is touched.
     Plan,
     /// What was.

@@ -26,11 +26,62 @@ pub struct Twin {
     /// Milliseconds since its asset was last read completely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
+    /// How closely it follows its asset; absent before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entanglement: Option<Entanglement>,
+    /// Planned work on its asset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
     /// What is wrong with its configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<String>,
+    /// Its links to other twins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relationships: Vec<Relationship>,
     /// Its points in the order of their indexes.
     pub points: Vec<Point>,
+}
+
+/// Planned work on an asset: commands are refused, and time without contact counts as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// When it ends by itself; absent while the gateway's clock is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub by: String,
+}
+
+/// A typed link from a twin to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relationship {
+    /// What it means.
+    pub name: String,
+    /// The twin's id on this gateway, or the URI of a twin elsewhere.
+    pub target: String,
+}
+
+/// How closely a twin follows its asset: shares from 0 to 1 over a sliding window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entanglement {
+    /// The product of the three factors.
+    pub value: f32,
+    /// The share of the readings that were in the twin in time after the asset was asked.
+    pub timeliness: f32,
+    /// The share of the readings that were due and came.
+    pub reliability: f32,
+    /// The share of the time with contact to the asset; time in which the gateway did not run has none.
+    pub availability: f32,
+    /// `strong`, `weak` or `indirect`.
+    pub class: String,
+    /// From which value on it is strong.
+    pub target: f32,
+    /// The length of the window in milliseconds.
+    pub window_ms: u64,
+    /// How many milliseconds after the asset was asked is in time.
+    pub timeliness_ms: u64,
 }
 
 /// A point and what is known of it.

@@ -2,10 +2,10 @@
 #![cfg(test)]
 
 use control::{
-    Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Effort, Failure, Link,
-    Outcome, Page, Past, Plan, PlannedDevice, PlannedLine, PlannedLink, PlannedSetting, Point,
-    Reloaded, Reply, Request, Row, Section, Summary, Traffic, Twin, Update, Verdict, When, Why,
-    Writes,
+    Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Effort, Entanglement,
+    Failure, Link, Maintenance, Outcome, Page, Past, Plan, PlannedDevice, PlannedLine, PlannedLink,
+    PlannedSetting, Point, Relationship, Reloaded, Reply, Request, Row, Section, Summary, Traffic,
+    Twin, Update, Verdict, When, Why, Writes,
 };
 use serde_json::json;
 
@@ -69,6 +69,17 @@ fn requests() {
         r#"{"v":1,"do":"history","twin":"meter","points":["grid/power"],"since":{"ago_ms":7200000},"until":{"at":"2026-11-23T10:00:00Z"},"every_ms":300000,"class":"sample"}"#,
     );
     ask(Request::History(Past::default()), r#"{"v":1,"do":"history"}"#);
+    let (twin, name, target) = ("pump".into(), "feeds".into(), "tank-1".into());
+    ask(
+        Request::Relate { twin, name, target, on: true },
+        r#"{"v":1,"do":"relate","twin":"pump","name":"feeds","target":"tank-1","on":true}"#,
+    );
+    let (twin, for_ms, reason) = ("pump".into(), Some(7_200_000), "new bearings".into());
+    ask(
+        Request::Maintain { twin, for_ms, reason },
+        r#"{"v":1,"do":"maintain","twin":"pump","for_ms":7200000,"reason":"new bearings"}"#,
+    );
+    ask(Request::Purge { twin: "pump".into() }, r#"{"v":1,"do":"purge","twin":"pump"}"#);
 }
 
 #[test]
@@ -177,6 +188,14 @@ fn twins() {
         age_ms: Some(1200),
         ..Point::default()
     };
+    let planned = Maintenance {
+        until: Some("2026-11-26T12:00:00.000Z".into()),
+        reason: "new bearings".into(),
+        by: "user:ada".into(),
+    };
+    let over = Answer::Maintained { twin: "meter".into(), maintenance: None };
+    reply(over, r#"{"v":1,"is":"maintained","twin":"meter"}"#);
+    let related = Relationship { name: "feeds".into(), target: "tank-1".into() };
     let twin = Twin {
         id: "meter".into(),
         life_cycle: "out of sync".into(),
@@ -185,12 +204,29 @@ fn twins() {
         line: Some("tcp:10.0.0.5:502".into()),
         rev: 7,
         age_ms: Some(1200),
+        entanglement: Some(Entanglement {
+            value: 0.75,
+            timeliness: 1.0,
+            reliability: 0.75,
+            availability: 1.0,
+            class: "weak".into(),
+            target: 0.9,
+            window_ms: 60_000,
+            timeliness_ms: 1_000,
+        }),
+        maintenance: Some(planned.clone()),
         disabled: None,
+        relationships: vec![related.clone()],
         points: vec![point],
     };
     reply(
+        Answer::Related { twin: "meter".into(), relationships: vec![related] },
+        r#"{"v":1,"is":"related","twin":"meter","relationships":[{"name":"feeds","target":"tank-1"}]}"#,
+    );
+    reply(Answer::Purged { twin: "meter".into() }, r#"{"v":1,"is":"purged","twin":"meter"}"#);
+    reply(
         Answer::Twins { twins: vec![twin] },
-        r#"{"v":1,"is":"twins","twins":[{"id":"meter","life_cycle":"out of sync","line":"tcp:10.0.0.5:502","rev":7,"age_ms":1200,"points":[{"feature":"grid","name":"power","value":230.5,"text":"230.50","unit":"W","quality":"bad","cause":"timeout","age_ms":1200}]}]}"#,
+        r#"{"v":1,"is":"twins","twins":[{"id":"meter","life_cycle":"out of sync","line":"tcp:10.0.0.5:502","rev":7,"age_ms":1200,"entanglement":{"value":0.75,"timeliness":1.0,"reliability":0.75,"availability":1.0,"class":"weak","target":0.9,"window_ms":60000,"timeliness_ms":1000},"maintenance":{"until":"2026-11-26T12:00:00.000Z","reason":"new bearings","by":"user:ada"},"relationships":[{"name":"feeds","target":"tank-1"}],"points":[{"feature":"grid","name":"power","value":230.5,"text":"230.50","unit":"W","quality":"bad","cause":"timeout","age_ms":1200}]}]}"#,
     );
 }
 

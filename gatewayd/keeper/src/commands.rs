@@ -1,7 +1,8 @@
 //! How commands end: confirmed by what came back, or by time.
 
 use twin::{
-    CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value, ValueType,
+    Cause, CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value,
+    ValueType,
 };
 
 /// Microseconds after the deadline during which an answer to something that was sent is still waited for,
@@ -28,7 +29,9 @@ pub fn confirms(
     found: Option<&Value>,
     quality: Quality,
 ) -> Verdict {
-    let Some(found) = found.filter(|_| quality.is_good()) else { return Verdict::Unreadable };
+    // A value that was asked for and is not plausible is there all the same.
+    let told = quality.is_good() || quality.cause == Cause::OutOfRange;
+    let Some(found) = found.filter(|_| told) else { return Verdict::Unreadable };
     let near = match (expected.as_f64(of), found.as_f64(of)) {
         (Some(a), Some(b)) if tolerance > 0.0 => (a - b).abs() <= tolerance,
         _ => false,

@@ -2,6 +2,8 @@
 
 use twin::{Acquisition, Boottime, LifeCycle, Trigger, Twin};
 
+use crate::measure::Standing;
+
 /// What was heard of one acquisition group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fresh {
@@ -24,6 +26,8 @@ pub struct Presence<'a> {
     pub alone: Boottime,
     /// What was heard of its groups.
     pub fresh: &'a [Fresh],
+    /// What follows from its entanglement.
+    pub standing: Standing,
 }
 
 /// The trigger that is due now, if there is one.
@@ -43,13 +47,19 @@ pub fn trigger(twin: &Twin, presence: &Presence<'_>, now: Boottime) -> Option<Tr
         }
         // The very answer that bound it counts, and so does what is still fresh after a silence: a slow group would
         // otherwise hold the twin back for its whole interval.
-        LifeCycle::Bound | LifeCycle::OutOfSync if complete(twin, presence, now) => {
-            Some(Trigger::FirstCompletePoll)
+        LifeCycle::Bound | LifeCycle::OutOfSync
+            if presence.standing.good && complete(twin, presence, now) =>
+        {
+            let asks = twin.description().policy.entanglement.thresholds.is_some();
+            let recovers = asks && state == LifeCycle::OutOfSync;
+            Some(if recovers { Trigger::Recovered } else { Trigger::FirstCompletePoll })
         }
         LifeCycle::OutOfSync => None,
-        LifeCycle::Bound | LifeCycle::Shadowed => {
-            silent(twin, presence, now).then_some(Trigger::Silence)
+        LifeCycle::Bound | LifeCycle::Shadowed if silent(twin, presence, now) => {
+            Some(Trigger::Silence)
         }
+        LifeCycle::Shadowed => presence.standing.bad.then_some(Trigger::Threshold),
+        LifeCycle::Bound => None,
         LifeCycle::Migrating => None,
     }
 }
@@ -147,6 +157,7 @@ mod tests {
             entered: Boottime(entered),
             alone: Boottime(entered),
             fresh: &fresh,
+            standing: Standing::FREE,
         };
         trigger(twin, &presence, Boottime(now))
     }
@@ -170,6 +181,7 @@ mod tests {
             entered: Boottime(2 * S),
             alone: Boottime(0),
             fresh: &fresh,
+            standing: Standing::FREE,
         };
         assert_eq!(
             trigger(&bound, &presence, Boottime(3 * S)),
@@ -204,6 +216,7 @@ mod tests {
                 entered: Boottime(20 * S),
                 alone: Boottime(alone),
                 fresh: &fresh,
+                standing: Standing::FREE,
             };
             trigger(&lost, &presence, Boottime(22 * S))
         };
@@ -265,6 +278,7 @@ mod tests {
                         entered: Boottime(0),
                         alone: Boottime(0),
                         fresh: &fresh,
+                        standing: Standing::FREE,
                     };
                     let now = Boottime(if bits & 8 != 0 { 100 * S } else { S });
                     if let Some(by) = trigger(&twin, &presence, now) {
@@ -288,6 +302,7 @@ mod tests {
             entered: Boottime(0),
             alone: Boottime(0),
             fresh: &[],
+            standing: Standing::FREE,
         };
         assert_eq!(trigger(&shadowed, &presence, Boottime(0)), Some(Stopped));
         let done = twin(&[Configured, Stopped]);

@@ -7,14 +7,15 @@ use std::time::Duration;
 use base::{CancellationToken, Clock};
 use tokio::sync::{mpsc, watch};
 use twin::{
-    Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Handle, Moment,
-    Order, Origin, Outcome, Reason, Reported, Seq, Stage, Step, Submission, Timestamp, Trigger,
-    Twin, TwinId, What,
+    Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Entangled, Handle,
+    Moment, Order, Origin, Outcome, Reason, Reported, Seq, Stage, Step, Submission, Timestamp,
+    Trigger, Twin, TwinId, What,
 };
 use twin_store::{Follower, Frame, Freshness, Kind, Store};
 
 use crate::commands::{concluded, overdue};
 use crate::decide::{Fresh, Presence, trigger};
+use crate::measure::Measures;
 
 /// How often time is looked at. Commands and their answers do not wait for it.
 const TICK: Duration = Duration::from_millis(250);
@@ -44,6 +45,7 @@ pub struct Keeper {
     inherited: BTreeSet<CommandId>,
     /// Commands that may have left before this run began: they are only read back.
     read_back: BTreeSet<CommandId>,
+    measures: Measures,
 }
 
 impl Keeper {
@@ -60,6 +62,7 @@ impl Keeper {
         clock: Clock,
     ) -> Self {
         let began = Boottime(clock.boottime());
+        let measures = Measures::new(began, store.away());
         Self {
             store,
             submissions,
@@ -72,6 +75,7 @@ impl Keeper {
             decided: BTreeMap::new(),
             inherited: BTreeSet::new(),
             read_back: BTreeSet::new(),
+            measures,
         }
     }
 
@@ -110,7 +114,7 @@ impl Keeper {
             let restarted: Vec<Change> = state
                 .twins()
                 .filter(|twin| earlier(twin.since()))
-                .filter_map(|twin| transition(twin, Trigger::Restarted))
+                .filter_map(|twin| transition(twin, Trigger::Restarted, None))
                 .collect();
             let open: Vec<(CommandId, bool)> = state
                 .twins()
@@ -152,18 +156,42 @@ impl Keeper {
 
     async fn tick(&mut self) {
         let now = self.now();
-        for change in self.due(now) {
+        let looked = self.measures.due(now.boottime);
+        if looked {
+            for change in self.measured(now.boottime) {
+                self.submit(change).await;
+            }
+        }
+        for change in self.due(now, looked) {
             self.submit(change).await;
         }
         self.take_up(now).await;
     }
 
-    /// Transitions and command endings that time brings.
-    fn due(&mut self, now: Moment) -> Vec<Change> {
+    /// What is to be said of how entangled twins are.
+    fn measured(&mut self, now: Boottime) -> Vec<Change> {
+        let handles: Vec<Handle> =
+            self.store.read(|state| state.twins().map(Twin::handle).collect());
+        let heard: BTreeMap<Handle, Vec<_>> = self.store.freshness(|table| {
+            let of = |handle| table.twin(handle).map(|(group, fresh)| (group, *fresh)).collect();
+            handles.into_iter().map(|handle| (handle, of(handle))).collect()
+        });
+        self.measures.keep(|handle| heard.contains_key(&handle));
+        let measures = &mut self.measures;
+        self.store.read(|state| {
+            let twins = state.twins();
+            let look = |twin: &Twin| measures.look(twin, heard.get(&twin.handle())?, now);
+            twins.filter_map(look).collect()
+        })
+    }
+
+    /// Transitions and endings of commands and maintenance that time brings; `looked`: a second has passed.
+    fn due(&mut self, now: Moment, looked: bool) -> Vec<Change> {
         let configured = self.configured.borrow().clone();
         let (entered, alone) = (&self.entered, &self.alone);
         let (began, decided) = (self.began, &mut self.decided);
         let (heard, read_back) = (heard(&self.store), &self.read_back);
+        let measures = &self.measures;
         self.store.read(|state| {
             let mut due = Vec::new();
             for twin in state.twins() {
@@ -174,16 +202,21 @@ impl Keeper {
                     entered: entered.get(&twin.handle()).copied().unwrap_or(began),
                     alone: alone.get(&twin.handle()).copied().unwrap_or(began),
                     fresh,
+                    standing: measures.standing(twin, now.boottime),
                 };
                 let waits = decided.get(&twin.handle()).is_some_and(|(since, at)| {
                     *since == twin.since() && now.boottime.0 - at.0 < PATIENCE
                 });
                 if !waits
                     && let Some(by) = trigger(twin, &presence, now.boottime)
-                    && let Some(change) = transition(twin, by)
+                    && let Some(change) = transition(twin, by, measures.of(twin.handle()))
                 {
                     decided.insert(twin.handle(), (twin.since(), now.boottime));
                     due.push(change);
+                }
+                if looked && twin.maintenance().is_some_and(|m| !m.lasts(now)) {
+                    let (twin, origin) = (twin.id().clone(), Origin::Keeper);
+                    due.push(Change { twin, origin, what: What::Maintained(None) });
                 }
                 for (id, open) in twin.commands() {
                     // A restart may have taken longer than the deadline: the read-back is due all the same.
@@ -315,10 +348,11 @@ fn heard(store: &Store) -> BTreeMap<Handle, Vec<Fresh>> {
     store.freshness(|table| handles.into_iter().map(|handle| (handle, of(table, handle))).collect())
 }
 
-fn transition(twin: &Twin, trigger: Trigger) -> Option<Change> {
+fn transition(twin: &Twin, trigger: Trigger, measured: Option<Entangled>) -> Option<Change> {
     let from = twin.life_cycle();
     let to = from.after(trigger)?;
-    let what = What::Transition { from, to, trigger, detail: None, entanglement: None };
+    let entanglement = measured.map(|entangled| entangled.figures());
+    let what = What::Transition { from, to, trigger, detail: None, entanglement };
     Some(Change { twin: twin.id().clone(), origin: Origin::Keeper, what })
 }
 

@@ -197,8 +197,25 @@ fn declaration(
         groups: groups.groups,
         points: declared,
         semantics: semantics.into_iter().flatten().map(|iri| iri.as_str().into()).collect(),
-        policy: twin::Policy::default(),
+        policy: policy(layers, found),
     }
+}
+
+/// What is asked of the twin as a whole.
+fn policy(
+    layers: &[Layer<'_, super::file::Sections, modbus::PointKeys>],
+    found: &mut Vec<Diagnostic>,
+) -> twin::Policy {
+    let path = KeyPath::of("entanglement");
+    let mut said = layers.iter().filter_map(|layer| {
+        Some((layer.file.entanglement.clone()?, Place::new(layer.source, path.clone())))
+    });
+    let Some((keys, place)) = said.next() else { return twin::Policy::default() };
+    let (keys, place) = said.fold((keys, place), |(keys, place), (below, beneath)| {
+        (keys.over(&below), place.over(&beneath))
+    });
+    let entanglement = common::entanglement(&keys, &place, found);
+    twin::Policy { entanglement, ..twin::Policy::default() }
 }
 
 /// `[modbus]` of the device file over the profile's.

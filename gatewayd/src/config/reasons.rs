@@ -45,6 +45,9 @@ pub(super) fn device(old: &DevicePlan, new: &DevicePlan) -> Vec<String> {
     if said.nameplate != says.nameplate {
         why.push("nameplate".into());
     }
+    if said.policy != says.policy {
+        why.push("entanglement".into());
+    }
     if said.semantics != says.semantics {
         why.push("semantics".into());
     }

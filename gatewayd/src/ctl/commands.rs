@@ -115,7 +115,9 @@ fn execute(tool: &Tool, screen: &mut Screen) -> Result<Exit, ToolError> {
         Command::Completions { shell } => generate::show_completions(screen, *shell)?,
         Command::Generate { dir } => generate::everything(dir)?,
         Command::Modbus { action } => return Ok(modbus::run(screen, action, tool)?),
-        Command::Replay { file, listen } => return Ok(replay::replay(screen, file, *listen)?),
+        Command::Replay { file, listen, way } => {
+            return Ok(replay::replay(screen, file, *listen, *way)?);
+        }
         Command::Record { line, file } => {
             return Ok(tap::record(screen, &mut Client::connect(&tool.socket)?, line, file)?);
         }
@@ -207,6 +209,20 @@ fn request(command: &Command) -> Request {
                 WritesAction::Status => None,
             },
         },
+        Command::Relate { twin, name, target } | Command::Unrelate { twin, name, target } => {
+            Request::Relate {
+                twin: twin.clone(),
+                name: name.clone(),
+                target: target.clone(),
+                on: matches!(command, Command::Relate { .. }),
+            }
+        }
+        Command::Maintain { twin, lasts, reason, end: _ } => Request::Maintain {
+            twin: twin.clone(),
+            for_ms: lasts.map(millis),
+            reason: reason.clone(),
+        },
+        Command::Purge { twin, .. } => Request::Purge { twin: twin.clone() },
         Command::Plan => Request::Plan,
         Command::Reload { watch } | Command::Rollback { watch, .. } => {
             Request::Reload { window_ms: if watch.no_window { 0 } else { millis(watch.window) } }
@@ -251,6 +267,11 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Lines { lines } => works::lines(screen, lines),
         Answer::Why(why) => twins::why(screen, why),
         Answer::Writes(writes) => works::writes(screen, writes),
+        Answer::Related { twin, relationships } => twins::related(screen, twin, relationships),
+        Answer::Maintained { twin, maintenance } => {
+            twins::maintained(screen, twin, maintenance.as_ref())
+        }
+        Answer::Purged { twin } => screen.line(&format!("{twin} is gone for good")),
         Answer::Plan(planned) => plan::plan(screen, planned),
         Answer::Reloaded(reloaded) => plan::reloaded(screen, reloaded),
         Answer::Verdict(verdict) => plan::verdict(screen, verdict),

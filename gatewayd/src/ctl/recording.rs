@@ -66,17 +66,32 @@ impl Recording {
                     waiting.drain(..).for_each(|silent| recording.note(silent, None));
                     heard.clear();
                 }
-                waiting.extend(frames(framing, &bytes));
+                for asked in frames(framing, &bytes) {
+                    // A number that comes again belongs to the new request: the old one was given up.
+                    let again = |old: &Whole| old.id.is_some() && old.id == asked.id;
+                    while let Some(at) = waiting.iter().position(again) {
+                        recording.note(waiting.remove(at), None);
+                    }
+                    waiting.push(asked);
+                }
                 continue;
             }
             heard.extend(bytes);
-            let whole = frames(framing, &heard);
+            // A recording may begin in the middle of an answer: what is before the first one that was asked for is none.
+            let of =
+                |asked: &Whole, answer: &Whole| asked.id == answer.id && asked.unit == answer.unit;
+            let known = |answer: &Whole| waiting.iter().any(|asked| of(asked, answer));
+            let from = |at: usize| frames(framing, heard.get(at..).unwrap_or_default());
+            let mut whole = from(0);
+            if whole.is_empty() {
+                let later = (1..heard.len()).map(from).find(|all| all.first().is_some_and(known));
+                whole = later.unwrap_or_default();
+            }
             if !whole.is_empty() {
                 heard.clear();
             }
             for answer in whole {
-                let of = |asked: &Whole| asked.id == answer.id && asked.unit == answer.unit;
-                if let Some(at) = waiting.iter().position(of) {
+                if let Some(at) = waiting.iter().position(|asked| of(asked, &answer)) {
                     let asked = waiting.remove(at);
                     recording.note(asked, Some(answer.pdu));
                 }
@@ -112,7 +127,11 @@ impl Recording {
             *turn += 1;
             return answer.clone();
         }
-        if !self.answers.keys().any(|(known, _)| *known == unit) {
+        // Who never answered does not begin to.
+        let lives = |((known, _), all): (&Question, &Vec<Answered>)| {
+            *known == unit && all.iter().any(Option::is_some)
+        };
+        if !self.answers.iter().any(lives) {
             return None;
         }
         let function = *pdu.first()?;
@@ -187,6 +206,36 @@ mod tests {
         assert_eq!(recording.requests(), 2);
         assert_eq!(recording.answer(1, &[3, 0, 0, 0, 1]), Some(vec![3, 2, 0, 7]));
         assert_eq!(recording.answer(1, &[3, 0, 0, 0, 2]), Some(vec![3, 4, 0, 7, 0, 9]));
+    }
+
+    #[test]
+    fn a_recording_may_begin_in_the_middle_of_an_answer() {
+        let text = [
+            head("plc", "modbus-tcp"),
+            // The end of the answer to a request that was sent before.
+            piece(false, "05 01 03 02 0009"),
+            piece(true, "0002 0000 0006 01 03 0001 0001"),
+            piece(false, "0002 0000 0005 01 03"),
+            piece(false, "02 0007"),
+        ]
+        .join("\n");
+        let mut recording = Recording::parse(&(text + "\n")).unwrap();
+        assert_eq!(recording.answer(1, &[3, 0, 1, 0, 1]), Some(vec![3, 2, 0, 7]));
+    }
+
+    #[test]
+    fn a_number_that_comes_again_is_of_the_new_request() {
+        let text = [
+            head("plc", "modbus-tcp"),
+            piece(true, "0001 0000 0006 01 03 0000 0001"),
+            // A new connection begins with 1 again.
+            piece(true, "0001 0000 0006 01 03 0001 0001"),
+            piece(false, "0001 0000 0005 01 03 02 0007"),
+        ]
+        .join("\n");
+        let mut recording = Recording::parse(&(text + "\n")).unwrap();
+        assert_eq!(recording.answer(1, &[3, 0, 0, 0, 1]), None, "it was silent");
+        assert_eq!(recording.answer(1, &[3, 0, 1, 0, 1]), Some(vec![3, 2, 0, 7]));
     }
 
     #[test]

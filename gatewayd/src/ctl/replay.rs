@@ -1,10 +1,13 @@
-//! `replay`: the devices of a recorded line, as a Modbus TCP server.
+//! `replay`: the devices of a recorded line, as a server of Modbus over TCP in any framing.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use adapter_modbus::SerialFraming;
+use adapter_modbus::serving::{Received, answer, request};
 use base::{CancellationToken, Scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,9 +15,23 @@ use tokio::net::{TcpListener, TcpStream};
 use super::commands::{Exit, Said};
 use super::paint::Screen;
 use super::recording::Recording;
+use crate::cli::ReplayWay;
+
+/// How long the rest of a request may take.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Serves until interrupted.
-pub fn replay(screen: &mut Screen, file: &Path, listen: SocketAddr) -> Result<Exit, Said> {
+pub fn replay(
+    screen: &mut Screen,
+    file: &Path,
+    listen: SocketAddr,
+    way: ReplayWay,
+) -> Result<Exit, Said> {
+    let framing = match way {
+        ReplayWay::Tcp => None,
+        ReplayWay::Rtu => Some(SerialFraming::Rtu),
+        ReplayWay::Ascii => Some(SerialFraming::Ascii),
+    };
     let text = std::fs::read_to_string(file)
         .map_err(|error| Said::new(format!("cannot read {}: {error}", file.display())))?;
     let recording = Recording::parse(&text).map_err(|words| {
@@ -39,27 +56,48 @@ pub fn replay(screen: &mut Screen, file: &Path, listen: SocketAddr) -> Result<Ex
             let recording = recording.clone();
             scope.spawn("connection", async move {
                 // Whoever hangs up has seen enough.
-                serve(stream, &recording).await.ok();
+                serve(stream, framing, &recording).await.ok();
             });
         }
     })
 }
 
-async fn serve(mut stream: TcpStream, recording: &Mutex<Recording>) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    framing: Option<SerialFraming>,
+    recording: &Mutex<Recording>,
+) -> io::Result<()> {
+    let (mut heard, mut piece) = (Vec::new(), [0; 512]);
     loop {
-        let mut head = [0; 7];
-        stream.read_exact(&mut head).await?;
-        let [id_high, id_low, _, _, high, low, unit] = head;
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let Some(length) = length.checked_sub(1).filter(|length| *length <= 253) else {
-            return Err(io::ErrorKind::InvalidData.into());
+        let more = stream.read(&mut piece);
+        let read = match tokio::time::timeout(PATIENCE, more).await {
+            Ok(read) => read?,
+            // What began a request and did not go on was none.
+            Err(_) => {
+                heard.clear();
+                continue;
+            }
         };
-        let mut pdu = vec![0; length];
-        stream.read_exact(&mut pdu).await?;
-        let answer = recording.lock().unwrap_or_else(PoisonError::into_inner).answer(unit, &pdu);
-        let Some(answer) = answer else { continue };
-        let [high, low] = u16::try_from(answer.len() + 1).unwrap_or(u16::MAX).to_be_bytes();
-        let frame = [&[id_high, id_low, 0, 0, high, low, unit], &answer[..]].concat();
-        stream.write_all(&frame).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        heard.extend_from_slice(piece.get(..read).unwrap_or_default());
+        loop {
+            let used = match request(framing, &heard) {
+                Received::Part => break,
+                Received::Noise(used) => used,
+                Received::Request(asked, used) => {
+                    let answered = {
+                        let mut all = recording.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.answer(asked.unit, &asked.pdu)
+                    };
+                    if let Some(pdu) = answered {
+                        stream.write_all(&answer(framing, &asked, &pdu)).await?;
+                    }
+                    used
+                }
+            };
+            heard.drain(..used.min(heard.len()));
+        }
     }
 }

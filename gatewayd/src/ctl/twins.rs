@@ -2,7 +2,7 @@
 
 use std::io;
 
-use control::{Command, Point, Twin, Update, Why};
+use control::{Command, Maintenance, Point, Relationship, Twin, Update, Why};
 use serde_json::Value;
 
 use super::paint::{Paint, Screen};
@@ -36,9 +36,29 @@ pub fn twins(screen: &mut Screen, twins: &[Twin], brief: bool) -> io::Result<()>
             screen.line("")?;
         }
         heading(screen, twin)?;
+        for relationship in &twin.relationships {
+            screen.line(&format!("  {} {}", relationship.name, relationship.target))?;
+        }
         points(screen, &twin.points)?;
     }
     Ok(())
+}
+
+/// The planned work on a twin's asset.
+pub fn maintained(screen: &mut Screen, twin: &str, now: Option<&Maintenance>) -> io::Result<()> {
+    let Some(Maintenance { until, reason, .. }) = now else {
+        return screen.line(&format!("{twin} is not under maintenance any more"));
+    };
+    let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+    screen.line(&format!("{twin} is under maintenance{until}: {reason}"))
+}
+
+/// The relationships of a twin.
+pub fn related(screen: &mut Screen, twin: &str, all: &[Relationship]) -> io::Result<()> {
+    if all.is_empty() {
+        return screen.line(&format!("{twin} has no relationships"));
+    }
+    all.iter().try_for_each(|r| screen.line(&format!("{twin}  {} {}", r.name, r.target)))
 }
 
 fn state(twin: &Twin) -> Cell {
@@ -61,7 +81,17 @@ fn heading(screen: &mut Screen, twin: &Twin) -> io::Result<()> {
     if let Some(ms) = twin.age_ms {
         add(screen.paint(&format!("read {} ago", time(ms)), Paint::Dim));
     }
+    if let Some(entanglement) = &twin.entanglement {
+        let paint = if entanglement.class == "strong" { Paint::Dim } else { Paint::Warn };
+        let text = format!("entangled {:.2} ({})", entanglement.value, entanglement.class);
+        add(screen.paint(&text, paint));
+    }
     screen.line(&line)?;
+    if let Some(Maintenance { until, reason, by }) = &twin.maintenance {
+        let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        let text = format!("  under maintenance{until}, says {by}: {reason}");
+        screen.line(&screen.paint(&text, Paint::Warn))?;
+    }
     match &twin.disabled {
         Some(why) => screen.line(&screen.paint(&format!("  disabled: {why}"), Paint::Bad)),
         None => Ok(()),

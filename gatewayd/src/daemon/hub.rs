@@ -149,6 +149,9 @@ impl Hub {
             ("commits", counters.commits),
             ("unchanged", counters.unchanged),
             ("bytes", counters.bytes),
+            ("thinned_segments", counters.thinned_segments),
+            ("dropped_segments", counters.dropped_segments),
+            ("memory_only", counters.memory_only),
             ("syncs", counters.syncs),
             ("durable", statistics.durable.0),
         ];

@@ -127,7 +127,9 @@ fn fill(link: &mut Link, status: &LinkStatus, now: i64) {
     if !matches!(status.phase, Phase::Connected { .. }) {
         link.detail = status.last_error.as_ref().map(|error| error.words.clone());
     }
-    link.waits.clone_from(&status.waits);
+    let yields = status.yields_to.as_ref();
+    let yields = yields.map(|other| format!("what waited goes after that of link {other}"));
+    link.waits = status.waits.clone().or(yields);
     link.traffic = control::Traffic {
         bytes: status.bytes,
         values: status.values,

@@ -159,6 +159,7 @@ impl Daemon {
             clock: clock.clone(),
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
             blocking: blocking.clone(),
+            precedence: dialects::Precedence::default(),
         };
         let mut parts = Parts::new(
             &plan,

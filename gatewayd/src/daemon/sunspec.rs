@@ -10,7 +10,7 @@ use std::time::Duration;
 use adapter::{BreakerState, Context, LineHandle, LineState, NotRead};
 use adapter_modbus::spec::{DeviceSpec, PointSpec};
 use adapter_modbus::sunspec::{BASES, Map, Step, Walk};
-use adapter_modbus::{Address, Characters, Format, Kind, PointCodec, Table, TextPlace};
+use adapter_modbus::{Address, Characters, Exception, Format, Kind, PointCodec, Table, TextPlace};
 use base::CancellationToken;
 use settings::Diagnostic;
 use tokio::sync::OwnedMutexGuard;
@@ -297,12 +297,15 @@ async fn walk(line: &LineHandle, twin: &TwinId) -> Result<Step, NotRead> {
     loop {
         let mut request = Vec::new();
         walk.request().encode(&mut request);
-        let answer = match line.raw(twin.clone(), request).await {
-            Ok(data) => Some(data),
-            Err(refusal) if refusal.reason == Reason::Refused => None,
+        let step = match line.raw(twin.clone(), request).await {
+            Ok(data) => walk.answer(Some(&data)),
+            Err(refusal) if refusal.reason == Reason::Refused => {
+                let code = refusal.code.and_then(|code| u8::try_from(code).ok()).unwrap_or(0);
+                walk.refused(Exception::from_code(code)).ok_or(refusal)?
+            }
             Err(silence) => return Err(silence),
         };
-        match walk.answer(answer.as_deref()) {
+        match step {
             Step::Again(next) => walk = next,
             step => return Ok(step),
         }

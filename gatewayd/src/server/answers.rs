@@ -10,7 +10,7 @@ use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
 
 use super::socket::{Answers, Replies};
 use super::view::{self, Viewpoint};
-use super::{command, find, history, line_bytes, watch, why};
+use super::{command, find, history, lasting, line_bytes, watch, why};
 use crate::daemon::{self, Hub};
 
 /// Answers requests from what the hub shows.
@@ -42,6 +42,13 @@ impl Answers for Control {
             Request::LinksSkip { link } => skip(hub, by, &link),
             Request::Why { twin, point } => why::why(hub, &twin, point.as_deref()).await,
             Request::Writes { on } => writes(hub, by, on).await,
+            Request::Relate { twin, name, target, on } => {
+                lasting::relate(hub, by, &twin, (&name, &target), on).await
+            }
+            Request::Maintain { twin, for_ms, reason } => {
+                lasting::maintain(hub, by, &twin, for_ms, &reason).await
+            }
+            Request::Purge { twin } => lasting::purge(hub, by, &twin).await,
             Request::Plan => plan(hub).await,
             Request::Reload { window_ms } => return reload(hub, window_ms, replies).await,
             Request::Read { twin, points, timeout_ms } => {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -32,6 +32,17 @@ struct Snapshot {
     memory: i64,
     ring: i64,
     last_sync_micros: i64,
+    troubles: Vec<twin_store::Part>,
+    families: Vec<(&'static str, i64)>,
+    twins: Vec<Entanglement>,
+}
+
+/// How a twin stands with its asset.
+#[derive(Debug)]
+struct Entanglement {
+    twin: String,
+    life_cycle: i64,
+    entangled: Option<twin::Entangled>,
 }
 
 impl Snapshot {
@@ -44,7 +55,39 @@ impl Snapshot {
             memory: resident(),
             ring: i64::try_from(statistics.ring.1).unwrap_or(i64::MAX),
             last_sync_micros: whole(statistics.counters.last_sync_micros),
+            troubles: statistics.troubles.iter().map(|trouble| trouble.part).collect(),
+            families: statistics
+                .families
+                .iter()
+                .map(|(family, bytes, _)| (family.word(), whole(*bytes)))
+                .collect(),
+            twins: hub.store.read(|state| state.twins().map(Entanglement::of).collect()),
         }
+    }
+}
+
+impl Entanglement {
+    fn of(twin: &twin::Twin) -> Self {
+        Self {
+            twin: twin.id().to_string(),
+            life_cycle: i64::from(twin.life_cycle() as u8),
+            entangled: twin.entangled().map(|(_, entangled)| entangled),
+        }
+    }
+
+    fn factors(&self) -> impl Iterator<Item = (Labels<'_>, f64)> {
+        let all = self.entangled.map(|entangled| {
+            let [timeliness, reliability, availability] = entangled.figures();
+            [
+                ("value", entangled.value()),
+                ("timeliness", timeliness),
+                ("reliability", reliability),
+                ("availability", availability),
+            ]
+        });
+        all.into_iter().flatten().map(|(factor, share)| {
+            (vec![("twin", self.twin.as_str()), ("factor", factor)], f64::from(share))
+        })
     }
 }
 
@@ -73,10 +116,28 @@ impl Collector for Snapshot {
             "What the last round of disk work took",
             &[(vec![], self.last_sync_micros)],
         )?;
+        let troubles: Vec<_> = twin_store::Part::ALL
+            .iter()
+            .map(|part| (vec![("part", part.word())], i64::from(self.troubles.contains(part))))
+            .collect();
+        out.gauge("store_trouble", "What stands between the store and its disk", &troubles)?;
+        let families: Vec<_> =
+            self.families.iter().map(|(family, n)| (vec![("family", *family)], *n)).collect();
+        out.gauge("store_disk_bytes", "Bytes of the log on disk", &families)?;
         let twins = status.twins.iter();
         let twins: Vec<_> =
             twins.map(|(state, n)| (vec![("life_cycle", state.as_str())], whole(*n))).collect();
         out.gauge("twins", "Twins by life cycle state", &twins)?;
+        let states: Vec<_> =
+            self.twins.iter().map(|t| (vec![("twin", t.twin.as_str())], t.life_cycle)).collect();
+        out.gauge(
+            "twin_life_cycle",
+            "0 created, 1 unbound, 2 bound, 3 shadowed, 4 out of sync, 5 done, 6 migrating",
+            &states,
+        )?;
+        let factors: Vec<_> = self.twins.iter().flat_map(Entanglement::factors).collect();
+        let help = "How closely the twin follows its asset, 0 to 1; the value is the product of its factors";
+        out.gauge("twin_entanglement", help, &factors)?;
         let units = status.units.iter();
         let restarts: Vec<_> =
             units.map(|unit| (vec![("unit", unit.name.as_str())], unit.restarts)).collect();
@@ -157,7 +218,12 @@ fn counts<'a>(
 struct Out<'a>(DescriptorEncoder<'a>);
 
 impl Out<'_> {
-    fn gauge(&mut self, name: &str, help: &str, values: &[(Labels<'_>, i64)]) -> fmt::Result {
+    fn gauge<N: EncodeGaugeValue + Copy>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: &[(Labels<'_>, N)],
+    ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
             if labels.is_empty() {

@@ -6,6 +6,7 @@ mod command;
 mod find;
 mod health;
 mod history;
+mod lasting;
 mod line_bytes;
 mod metrics;
 mod peer;

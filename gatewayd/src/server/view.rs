@@ -3,8 +3,8 @@
 use control::{Point, Update};
 use serde_json::Value as Json;
 use twin::{
-    Body, Boottime, Class, Commit, Description, GatewayEvent, Handle, Moment, Quality, Reading,
-    Reported, Seq, SourceClock, State, Step, TimeBase, Twin, Value, ValueType, What,
+    Body, Boottime, Class, Commit, Description, GatewayEvent, Handle, Maintenance, Moment, Quality,
+    Reading, Reported, Seq, SourceClock, State, Step, TimeBase, Twin, Value, ValueType, What,
 };
 
 /// What the view of a twin needs besides the state.
@@ -30,9 +30,44 @@ pub fn twin(state: &State, twin: &Twin, view: &Viewpoint<'_>) -> control::Twin {
         line: line.map(|b| b.line.to_string()),
         rev: twin.rev(),
         age_ms: oldest.map(|at| age(view.now.boottime, at)),
+        entanglement: entanglement(twin),
+        maintenance: twin.maintenance().map(maintenance),
         disabled: None,
+        relationships: relationships(twin),
         points: indexes(description).map(|index| point(state, twin, index, view)).collect(),
     }
+}
+
+/// Planned work on its asset.
+pub fn maintenance(of: &Maintenance) -> control::Maintenance {
+    control::Maintenance {
+        until: of.until.utc.map(text),
+        reason: of.reason.to_string(),
+        by: of.by.to_string(),
+    }
+}
+
+/// Its links to other twins.
+pub fn relationships(twin: &Twin) -> Vec<control::Relationship> {
+    let each = twin.relationships().iter();
+    each.map(|r| control::Relationship { name: r.name.to_string(), target: r.target.to_string() })
+        .collect()
+}
+
+/// How close it is to its asset, where that was measured.
+pub fn entanglement(twin: &Twin) -> Option<control::Entanglement> {
+    let (_, entangled) = twin.entangled()?;
+    let measuring = &twin.description().policy.entanglement;
+    Some(control::Entanglement {
+        value: entangled.value(),
+        timeliness: entangled.timeliness,
+        reliability: entangled.reliability,
+        availability: entangled.availability,
+        class: twin.closeness().word().into(),
+        target: measuring.target(),
+        window_ms: millis(measuring.window),
+        timeliness_ms: millis(measuring.timeliness),
+    })
 }
 
 /// The indexes of the points in use.
@@ -254,6 +289,17 @@ fn happened(
         What::Event(event) => ("event", Some(format!("{} {}", name(event.index), event.text))),
         What::Related(r) => ("related", Some(format!("{} {}", r.name, r.target))),
         What::Unrelated(r) => ("unrelated", Some(format!("{} {}", r.name, r.target))),
+        What::Maintained(Some(m)) => {
+            ("maintenance", Some(format!("begun by {}: {}", m.by, m.reason)))
+        }
+        What::Maintained(None) => ("maintenance", Some("over".into())),
+        What::Entangled(entangled) => {
+            let [timeliness, reliability, availability] = entangled.figures();
+            let factors = format!(
+                "timeliness {timeliness:.2}, reliability {reliability:.2}, availability {availability:.2}"
+            );
+            ("entangled", Some(format!("{:.2}: {factors}", entangled.value())))
+        }
         What::Purged => ("purged", None),
         What::Heartbeat(_) | What::Thinned(_) => return None,
     };

@@ -59,6 +59,8 @@ fn known(hub: &Hub, id: &str, point: Option<&str>) -> Result<Known, Failure> {
         let index = point.map(|called| find::point(twin, called)).transpose()?;
         let description = twin.description();
         let mut sections = vec![about_twin(twin)];
+        sections
+            .extend(view::entanglement(twin).map(|entanglement| about_entanglement(&entanglement)));
         let mut verdict = format!("{}", twin.life_cycle());
         if let Some(index) = index {
             let shown = view::point(state, twin, index, &view);
@@ -87,6 +89,10 @@ fn about_twin(twin: &Twin) -> Section {
         ("revision", twin.description().revision.to_string()),
         ("rev", twin.rev().to_string()),
     ];
+    if let Some(maintenance) = twin.maintenance().map(view::maintenance) {
+        let until = maintenance.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        rows.push(("maintenance", format!("{}, by {}{until}", maintenance.reason, maintenance.by)));
+    }
     for binding in twin.bindings().values() {
         let word = if binding.bound { "reached" } else { "not reached" };
         let cause = binding.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -98,6 +104,18 @@ fn about_twin(twin: &Twin) -> Section {
         rows.push(("open command", format!("{} {name} by {}: {stage}", id.0, command.by)));
     }
     section("twin", rows)
+}
+
+fn about_entanglement(of: &control::Entanglement) -> Section {
+    let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+    let rows = vec![
+        ("value", format!("{:.2}, {} from {:.2} on", of.value, of.class, of.target)),
+        ("timeliness", format!("{:.2} within {} s", of.timeliness, seconds(of.timeliness_ms))),
+        ("reliability", format!("{:.2}", of.reliability)),
+        ("availability", format!("{:.2}", of.availability)),
+        ("window", format!("{} s", seconds(of.window_ms))),
+    ];
+    section("entanglement", rows)
 }
 
 fn about_reading(point: &control::Point) -> Section {
@@ -126,6 +144,9 @@ fn about_point(description: &Description, index: u16) -> Section {
             Acquisition::OnDemand => "read when somebody asks".into(),
         };
         rows.push(("group", format!("{}, {how}", group.name)));
+    }
+    if let Some((low, high)) = spec.range {
+        rows.push(("plausible", format!("from {low} to {high}; a value outside is uncertain")));
     }
     if let Some(writable) = &spec.access.writable {
         let range = writable.range.map(|(low, high)| format!(" from {low} to {high}"));

@@ -50,10 +50,7 @@ async fn used() -> (Gateway, Meter) {
     let mut gateway = Gateway::new();
     gateway.device("meter", meter.port());
     gateway.start().await;
-    eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
-    })
-    .await;
+    gateway.shadowed().await;
     gateway.stop().await;
     (gateway, meter)
 }
@@ -230,5 +227,60 @@ async fn a_destroyed_file_is_set_aside_and_stands_as_an_alarm_while_it_lies_ther
     gateway.remove(&format!("store/{name}.bad"));
     gateway.start().await;
     assert!(!gateway.run(&["status"]).out.contains("set aside"));
+    gateway.stop().await;
+}
+
+/// A broker, ended with the test.
+struct Broker(std::process::Child);
+
+impl Broker {
+    fn start(port: u16) -> Self {
+        let quiet = std::process::Stdio::null;
+        let mut broker = Command::new("mosquitto");
+        broker.args(["-p", &port.to_string()]).stdout(quiet()).stderr(quiet());
+        Self(broker.spawn().unwrap())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_stays_away_is_an_alarm_and_no_reason_to_restart_the_gateway() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    gateway.device("meter", meter.port());
+    let text = gateway.read("gatewayd.toml");
+    let link = format!("[link.cloud]\nurl = \"mqtt://127.0.0.1:{port}\"\nalarm_after = \"2s\"\n");
+    gateway.write("gatewayd.toml", &format!("{text}{link}"));
+    gateway.start().await;
+    let overdue = format!("link cloud has no connection to 127.0.0.1:{port}");
+    eventually("the alarm stands", || {
+        gateway.run(&["status"]).out.contains(&overdue).then_some(())
+    })
+    .await;
+    let health = gateway.http("/health").await;
+    assert!(health.starts_with("HTTP/1.1 200"), "a restart would not help: {health}");
+    assert!(
+        health.contains("\"healthy\":true") && health.contains("\"degraded\":true"),
+        "{health}"
+    );
+    let metrics = gateway.http("/metrics").await;
+    let gauge = "gatewayd_link_overdue_seconds{link=\"cloud\"} ";
+    let seconds = metrics.split_once(gauge).unwrap().1.lines().next().unwrap();
+    assert!(seconds.parse::<u32>().unwrap() >= 2, "{metrics}");
+
+    let broker = Broker::start(port);
+    eventually("the alarm is over", || {
+        (!gateway.run(&["status"]).out.contains(&overdue)).then_some(())
+    })
+    .await;
+    assert!(gateway.http("/health").await.contains("\"degraded\":false"));
+    drop(broker);
     gateway.stop().await;
 }

@@ -2,6 +2,10 @@
 #![cfg(test)]
 
 mod bad_day;
+mod conditioning;
+mod entangled;
+mod faults;
+mod lasting;
 mod logged;
 mod plant;
 mod reload;
@@ -19,10 +23,7 @@ async fn a_device_becomes_a_twin_and_a_setpoint_is_confirmed() {
     let mut gateway = Gateway::new();
     gateway.device("meter", meter.port());
     gateway.start().await;
-    let twin = eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
-    })
-    .await;
+    let twin = gateway.shadowed().await;
     let power = &twin["points"][0];
     assert_eq!((&power["value"], &power["unit"]), (&json!(230.5), &json!("W")));
     assert_eq!((&power["text"], &power["quality"]), (&json!("230.5"), &json!("good")));
@@ -52,10 +53,7 @@ async fn what_may_not_be_written_is_refused_with_words() {
     let mut gateway = Gateway::new();
     gateway.device("meter", meter.port());
     gateway.start().await;
-    eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
-    })
-    .await;
+    gateway.shadowed().await;
     let refused = |arguments: &[&str], words: &str| {
         let output = gateway.run(arguments);
         assert_eq!(output.code, 1, "{arguments:?}: {output:?}");
@@ -83,10 +81,7 @@ async fn a_kill_keeps_what_was_known() {
     let mut gateway = Gateway::new();
     gateway.device("meter", meter.port());
     gateway.start().await;
-    let twin = eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
-    })
-    .await;
+    let twin = gateway.shadowed().await;
     assert_eq!(twin["points"][0]["value"], json!(230.5));
     gateway.kill();
     drop(meter);
@@ -299,10 +294,7 @@ async fn a_device_is_probed_and_calibrated_with_and_without_the_daemon() {
     assert_eq!(meter.connections(), 1, "nobody else is there");
 
     gateway.start().await;
-    eventually("the twin is shadowed", || {
-        gateway.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
-    })
-    .await;
+    gateway.shadowed().await;
     let before = meter.connections();
     let through = gateway.lines(&probe);
     let value = through.iter().find(|one| one["format"] == "u16" && one["address"] == "holding:0");
@@ -378,4 +370,17 @@ async fn a_line_is_tapped_recorded_and_replayed() {
     let unknown = gateway.run(&["modbus", "probe", &address, "1", "holding:3"]);
     assert!(unknown.code == 1 && unknown.out.contains("illegal data address"), "{unknown:?}");
     drop(replay);
+    for way in ["rtu", "ascii"] {
+        let replay = gateway.background(&["replay", file.to_str().unwrap(), "--way", way]);
+        let address = eventually("it listens", || {
+            let text = gateway.read("background");
+            let rest = text.split_once(" at ")?.1;
+            Some(rest.split_once(": ")?.0.to_owned())
+        })
+        .await;
+        let probed = gateway.run(&["modbus", "probe", &address, "1", "holding:0-1", "--way", way]);
+        assert_eq!(probed.code, 0, "{way}: {probed:?}");
+        assert!(probed.out.contains("holding:0  0x0901"), "{way}: {probed:?}");
+        drop(replay);
+    }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Gateway {
     dir: TempDir,
     pub(crate) health: u16,
     daemon: Option<Child>,
+    /// What is preloaded into the daemon.
+    shim: Option<PathBuf>,
 }
 
 /// A tool that runs beside the test.
@@ -49,7 +51,7 @@ impl Gateway {
         let dir = tempfile::tempdir().unwrap();
         let health =
             std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let gateway = Self { dir, health, daemon: None };
+        let gateway = Self { dir, health, daemon: None, shim: None };
         fs::create_dir(gateway.path("devices.d")).unwrap();
         fs::create_dir(gateway.path("state")).unwrap();
         let (store, socket) = (gateway.path("store"), gateway.path("control.sock"));
@@ -93,7 +95,23 @@ impl Gateway {
         let mut command = Command::new(cargo_bin("gatewayd"));
         command.arg("--config").arg(self.path("gatewayd.toml"));
         command.arg("--state").arg(self.path("state"));
+        if let Some(shim) = &self.shim {
+            command.env("LD_PRELOAD", shim).env("SHIM", self.path("shim"));
+        }
         command
+    }
+
+    /// Has the daemon's disk and wall clock obey the files in `shim`: see `shim.c`.
+    pub(crate) fn shim(&mut self) {
+        fs::create_dir(self.path("shim")).unwrap();
+        let shim = self.path("shim.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemon/shim.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", source, "-ldl", "-o"])
+            .arg(&shim)
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "the C compiler that Rust links with");
+        self.shim = Some(shim);
     }
 
     /// Starts the daemon and waits until it answers.
@@ -168,6 +186,14 @@ impl Gateway {
         let output = self.run(&["twins", id, "--json"]);
         let answer: Value = serde_json::from_str(&output.out).ok()?;
         answer["twins"].get(0).cloned()
+    }
+
+    /// The twin `meter`, once it is shadowed.
+    pub(crate) async fn shadowed(&self) -> Value {
+        eventually("the twin is shadowed", || {
+            self.twin("meter").filter(|twin| twin["life_cycle"] == "shadowed")
+        })
+        .await
     }
 
     pub(crate) fn check(&self) -> Output {

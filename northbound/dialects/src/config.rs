@@ -62,6 +62,12 @@ pub struct LinkSection {
     /// How many messages per second of backlog may go out; without it as many as the broker takes.
     #[schemars(range(min = 1))]
     pub backlog_rate: Option<u32>,
+    /// Whose backlog goes first, where several links have one: while this link sends what waited, that of links with a
+    /// lower priority waits. What is live always goes. A link with `order = "strict"` tells the two not apart: it
+    /// neither waits nor is waited for.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9))]
+    pub priority: u8,
     /// How many new commands per second are taken; what comes beyond is refused at once and not recorded.
     #[serde(default = "command_rate")]
     #[schemars(range(min = 1, max = 10000))]
@@ -247,6 +253,7 @@ impl LinkSection {
             classes: self.classes.iter().map(|class| class.class()).collect(),
             strict: self.order == Order::Strict,
             backlog_rate: self.backlog_rate,
+            priority: self.priority,
             points: self.points.iter().map(|p| Pattern::new(p)).collect(),
             batch: limits.batch,
             zone: limits.zone,

@@ -106,6 +106,8 @@ pub enum Document {
     Description,
     /// Where it stands in its life cycle.
     LifeCycle,
+    /// How closely it follows its asset.
+    Entanglement,
     /// The state of the feature with this index.
     Feature(u16),
 }

@@ -33,6 +33,6 @@ pub mod value;
 
 pub use dialect::{Answer, Asked, Dialect, Document, Envelope, Incoming, Message, Said};
 pub use jiff::tz::TimeZone;
-pub use link::{LastError, Link, LinkStatus, Phase, Surroundings};
+pub use link::{LastError, Link, LinkStatus, Phase, Precedence, Surroundings};
 pub use spec::{Batch, Budget, LinkSpec, Pattern, SpecError, Window};
 pub use twins::{Twins, fuzz_command};

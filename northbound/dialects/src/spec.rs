@@ -51,6 +51,8 @@ pub struct LinkSpec {
     pub strict: bool,
     /// Messages per second of backlog; `None`: as many as the broker takes.
     pub backlog_rate: Option<u32>,
+    /// Backlogs of links with a lower one wait while this link has one.
+    pub priority: u8,
     /// Which points go through, as `twin/feature/name`.
     pub points: Vec<Pattern>,
     /// Several readings in one message.

@@ -39,6 +39,7 @@ both!(what_does_not_match_is_nowhere, filtered);
 both!(readings_go_together_and_alarms_by_themselves, batched);
 both!(a_compressed_batch_says_so, compressed);
 both!(alarms_go_now_and_the_rest_at_night, scheduled);
+both!(what_waited_goes_by_priority_and_what_is_live_at_once, prioritized);
 both!(a_budget_that_is_used_up_leaves_the_alarms_also_after_a_restart, budgeted);
 
 async fn alarm(gateway: &Gateway, text: &str) {
@@ -334,5 +335,59 @@ async fn budgeted(version: Version) {
     alarm_arrives(heard, "after a restart").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(energies(heard).len() <= arrived + 2, "a restart is no new month");
+    stop.cancel();
+}
+
+/// Two links that were away: the one with the higher priority, though slow, is done before the other begins.
+async fn prioritized(version: Version) {
+    const WAITED: u16 = 400;
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(&stop).await;
+    let (first, second) = (Broker::start().await, Broker::start().await);
+    let urgent = || LinkSpec {
+        name: "urgent".parse().unwrap(),
+        client_id: "urgent".into(),
+        priority: 1,
+        backlog_rate: Some(200),
+        ..spec(first.port, version)
+    };
+    let other = || spec(second.port, version);
+    let away = CancellationToken::new();
+    let watches = [urgent(), other()].map(|link| gateway.link(link, &away));
+    for watch in &watches {
+        status(watch, |s| matches!(s.phase, Phase::Connected { .. })).await;
+    }
+    away.cancel();
+    for watch in &watches {
+        status(watch, |s| s.phase == Phase::Stopped).await;
+    }
+    for n in 0..WAITED {
+        gateway.report(1_000 + i64::from(n), n.into()).await;
+    }
+    let subscriber = Subscriber::start(&second, &gateway.scope).await;
+    let urgent = gateway.link(urgent(), &stop);
+    until("the urgent one is at it", async || urgent.borrow().historical > 0).await;
+    let other = gateway.link(other(), &stop);
+    until("the other waits for it", async || {
+        other.borrow().yields_to.as_ref().is_some_and(|name| name.as_str() == "urgent")
+    })
+    .await;
+    gateway.report(9_999, 9_999).await;
+    subscriber
+        .heard
+        .find("what is live passes", |all| {
+            all.iter().find(|m| m.json["values"]["electrical/voltage"] == 999.9).map(drop)
+        })
+        .await;
+    assert!(urgent.borrow().historical < 300, "the urgent one is at it still");
+    let all = u64::from(WAITED);
+    until("both are done", async || {
+        // Looked at in this order: a message of the second stands for all of the first having been sent.
+        let (second, first) = (other.borrow().historical, urgent.borrow().historical);
+        assert!(second == 0 || first + 64 >= all, "{second} before the last of {first}");
+        second >= all && first >= all
+    })
+    .await;
+    assert_eq!(other.borrow().yields_to, None);
     stop.cancel();
 }

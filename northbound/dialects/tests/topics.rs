@@ -171,6 +171,18 @@ async fn story() -> Vec<(&'static str, Message)> {
     story.show("event", seq);
     let historical = story.message(Seq(seq.0 - 3), true);
     story.examples.push(("stream-hist", historical));
+    let entangled = twin::Entangled { timeliness: 1.0, reliability: 0.75, availability: 1.0 };
+    let seq = story.then(Origin::Keeper, What::Entangled(entangled)).await;
+    story.show("stream-entanglement", seq);
+    story.document("entanglement", Document::Entanglement);
+    let maintenance = twin::Maintenance {
+        until: Deadline::after(sample::now(), 7_200_000_000),
+        reason: "new bearings".into(),
+        by: Principal { kind: PrincipalKind::User, name: "ada".into() },
+    };
+    let seq = story.then(cloud(), What::Maintained(Some(maintenance))).await;
+    story.show("stream-maintenance", seq);
+    story.document("lifecycle-maintenance", Document::LifeCycle);
     let envelope = story.dialect.envelope().unwrap();
     let parts: Vec<Vec<u8>> = [Seq(5), Seq(7)].map(|seq| story.message(seq, false).payload).into();
     let inside = parts.join(envelope.between.as_bytes());

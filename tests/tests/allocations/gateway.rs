@@ -69,6 +69,7 @@ impl Gateway {
             clock: clock.clone(),
             credentials: None,
             blocking: scope.clone(),
+            precedence: dialects::Precedence::default(),
         };
         let dialect = Twins::new("gateway", "gatewayd/gateway", "link", false);
         let (link, _) = Link::new(link(broker), Box::new(dialect), around);
@@ -168,6 +169,7 @@ fn link(port: u16) -> LinkSpec {
         classes: Class::ALL.to_vec(),
         strict: false,
         backlog_rate: None,
+        priority: 0,
         points: vec![Pattern::new("*")],
         batch: None,
         zone: dialects::TimeZone::UTC,

@@ -3,7 +3,7 @@
 //! They stand at the end of a `Described` record, and in a section of their own in a snapshot, where descriptions lie
 //! in the middle. A description that asks nothing has no blocks, and its bytes are those of the first form.
 
-use twin::{Description, Pace, Point, Report};
+use twin::{Description, Measuring, Pace, Point, Report, Thresholds};
 
 use crate::codec::{Put, Take};
 
@@ -11,6 +11,7 @@ use crate::codec::{Put, Take};
 const PACE: u8 = 1;
 const PERCENT: u8 = 2;
 const OPTIONAL: u8 = 3;
+const MEASURING: u8 = 4;
 
 pub(crate) fn put(out: &mut impl Put, d: &Description) {
     let pace = |p: &Point| Some(p.spec.rules.pace).filter(|pace| *pace != Pace::default());
@@ -29,6 +30,11 @@ pub(crate) fn put(out: &mut impl Put, d: &Description) {
         d.policy.optional.iter().for_each(|line| block.put_text(line));
         put_block(out, OPTIONAL, &block);
     }
+    if d.policy.entanglement != Measuring::default() {
+        let mut block = Vec::new();
+        put_measuring(&mut block, &d.policy.entanglement);
+        put_block(out, MEASURING, &block);
+    }
 }
 
 /// Adds to the description what the blocks say, to the end of the bytes.
@@ -45,10 +51,33 @@ pub(crate) fn take(take: &mut Take<'_>, d: &mut Description) -> Option<()> {
                 Some(())
             })?,
             OPTIONAL => d.policy.optional = block.list(Take::text)?,
+            MEASURING => d.policy.entanglement = take_measuring(&mut block)?,
             _ => {}
         }
     }
     Some(())
+}
+
+fn put_measuring(out: &mut impl Put, measuring: &Measuring) {
+    out.put_i64(measuring.window);
+    out.put_i64(measuring.timeliness);
+    out.put_option(measuring.thresholds, |out, t| {
+        out.put_u32(t.enter.to_bits());
+        out.put_u32(t.leave.to_bits());
+        out.put_i64(t.hold_in);
+        out.put_i64(t.hold_out);
+    });
+    out.put_bool(measuring.strong);
+}
+
+fn take_measuring(take: &mut Take<'_>) -> Option<Measuring> {
+    let thresholds = |t: &mut Take<'_>| {
+        let (enter, leave) = (f32::from_bits(t.u32()?), f32::from_bits(t.u32()?));
+        Some(Thresholds { enter, leave, hold_in: t.i64()?, hold_out: t.i64()? })
+    };
+    let (window, timeliness) = (take.i64()?, take.i64()?);
+    let thresholds = take.option(thresholds)?;
+    Some(Measuring { window, timeliness, thresholds, strong: take.bool()? })
 }
 
 fn put_block(out: &mut impl Put, tag: u8, block: &[u8]) {

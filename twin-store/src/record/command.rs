@@ -1,8 +1,8 @@
 //! Commands on disk: what was asked, the steps it took, how it ended.
 
 use twin::{
-    Boottime, Command, CommandId, CommandState, Deadline, Desired, LedgerEntry, Order, Outcome,
-    Reason, Seq, Stage, Step, Timestamp,
+    Boottime, Command, CommandId, CommandState, Deadline, Desired, LedgerEntry, Maintenance, Order,
+    Outcome, Reason, Seq, Stage, Step, Timestamp,
 };
 
 use super::common::{put_principal, put_timestamp, take_boot, take_principal, take_timestamp};
@@ -23,10 +23,30 @@ pub(crate) fn put(out: &mut impl Put, c: &Command) {
             put_tagged(out, value);
         }
     }
-    out.put(&c.deadline.boot.0);
-    out.put_i64(c.deadline.at.0);
-    put_timestamp(out, c.deadline.utc);
+    put_deadline(out, c.deadline);
     put_timestamp(out, c.asked);
+}
+
+fn put_deadline(out: &mut impl Put, deadline: Deadline) {
+    out.put(&deadline.boot.0);
+    out.put_i64(deadline.at.0);
+    put_timestamp(out, deadline.utc);
+}
+
+fn take_deadline(take: &mut Take<'_>) -> Option<Deadline> {
+    let (boot, at) = (take_boot(take)?, Boottime(take.i64()?));
+    Some(Deadline { boot, at, utc: take_timestamp(take)? })
+}
+
+pub(crate) fn put_maintenance(out: &mut impl Put, m: &Maintenance) {
+    put_deadline(out, m.until);
+    out.put_text(&m.reason);
+    put_principal(out, &m.by);
+}
+
+pub(crate) fn take_maintenance(take: &mut Take<'_>) -> Option<Maintenance> {
+    let (until, reason) = (take_deadline(take)?, take.text()?);
+    Some(Maintenance { until, reason, by: take_principal(take)? })
 }
 
 pub(crate) fn take(take: &mut Take<'_>) -> Option<Command> {
@@ -39,11 +59,7 @@ pub(crate) fn take(take: &mut Take<'_>) -> Option<Command> {
             2 => Order::Call(Some(take_tagged(take)?)),
             _ => return None,
         },
-        deadline: Deadline {
-            boot: take_boot(take)?,
-            at: Boottime(take.i64()?),
-            utc: take_timestamp(take)?,
-        },
+        deadline: take_deadline(take)?,
         asked: take_timestamp(take)?,
     })
 }

@@ -1,7 +1,8 @@
 //! Events, bindings, transitions, heartbeats and relationships on disk.
 
 use twin::{
-    Binding, Boottime, ConditionState, Event, GroupCounts, LifeCycle, Relationship, Trigger, What,
+    Binding, Boottime, ConditionState, Entangled, Event, GroupCounts, LifeCycle, Relationship,
+    Trigger, What,
 };
 
 use super::common::{put_clocked, take_clocked};
@@ -73,6 +74,15 @@ pub(crate) fn take_transition(take: &mut Take<'_>) -> Option<What> {
         detail: take.option(Take::text)?,
         entanglement: take.option(|t| Some([f32(t)?, f32(t)?, f32(t)?]))?,
     })
+}
+
+pub(crate) fn put_entangled(out: &mut impl Put, e: &Entangled) {
+    e.figures().iter().for_each(|figure| out.put_u32(figure.to_bits()));
+}
+
+pub(crate) fn take_entangled(take: &mut Take<'_>) -> Option<Entangled> {
+    let mut figure = || take.u32().map(f32::from_bits).filter(|f| (0.0..=1.0).contains(f));
+    Some(Entangled { timeliness: figure()?, reliability: figure()?, availability: figure()? })
 }
 
 pub(crate) fn put_counts(out: &mut impl Put, at: Boottime, counts: &[GroupCounts]) {

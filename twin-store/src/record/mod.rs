@@ -114,6 +114,14 @@ fn put_what(
             event::put_counts(out, at, counts);
             (Kind::Heartbeat, Class::Sample)
         }
+        What::Maintained(m) => {
+            out.put_option(m.as_ref(), command::put_maintenance);
+            (Kind::Maintained, Class::Record)
+        }
+        What::Entangled(e) => {
+            event::put_entangled(out, e);
+            (Kind::Entangled, Class::Sample)
+        }
         What::Purged => {
             out.put_text(id.as_str());
             out.put_len(description.features.len());
@@ -194,6 +202,8 @@ fn take_what<'a>(
         Kind::Related => What::Related(event::take_relationship(take)?),
         Kind::Unrelated => What::Unrelated(event::take_relationship(take)?),
         Kind::Heartbeat => What::Heartbeat(event::take_counts(take, at)?),
+        Kind::Maintained => What::Maintained(take.option(command::take_maintenance)?),
+        Kind::Entangled => What::Entangled(event::take_entangled(take)?),
         Kind::Purged => What::Purged,
         _ => return None,
     })

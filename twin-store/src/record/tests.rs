@@ -167,6 +167,23 @@ fn what(description: &Description) -> impl Strategy<Value = What> + use<> {
         relationship().prop_map(What::Related),
         relationship().prop_map(What::Unrelated),
         vec(counts(), 0..4).prop_map(What::Heartbeat),
+        [0f32..=1.0, 0f32..=1.0, 0f32..=1.0].prop_map(|[timeliness, reliability, availability]| {
+            What::Entangled(Entangled { timeliness, reliability, availability })
+        }),
+        option::of((
+            any::<i64>(),
+            any::<[u8; 16]>(),
+            option::of(any::<i64>()),
+            text(),
+            principal()
+        ))
+        .prop_map(|m| What::Maintained(m.map(|(at, boot, utc, reason, by)| {
+            Maintenance {
+                until: Deadline { boot: BootId(boot), at: Boottime(at), utc: utc.map(Timestamp) },
+                reason,
+                by,
+            }
+        }))),
         Just(What::Purged),
     ];
     prop_oneof![first, second]

@@ -278,6 +278,21 @@ fn what_configuration_asks_later_stands_behind_the_first_form_of_a_snapshot() {
     described.points[0].spec.report = twin::Report::Percent(2.5);
     described.points[0].spec.rules.pace = twin::Pace { least: 1, most: 60_000_000 };
     described.policy.optional = vec!["bus-2".into()];
+    let (enter, leave, hold_in, hold_out) = (0.9, 0.5, 1, 2);
+    described.policy.entanglement = twin::Measuring {
+        window: 600_000_000,
+        timeliness: 250_000,
+        thresholds: Some(twin::Thresholds { enter, leave, hold_in, hold_out }),
+        strong: true,
+    };
+    let entangled = twin::Entangled { timeliness: 0.75, reliability: 1.0, availability: 0.25 };
+    twin.entangled = Some((Seq(7), entangled));
+    let maintenance = twin::Maintenance {
+        until: Deadline { boot: BootId([3; 16]), at: Boottime(5), utc: None },
+        reason: "bearings".into(),
+        by: Principal { kind: PrincipalKind::User, name: "ada".into() },
+    };
+    twin.maintained = Some((Seq(9), Some(maintenance)));
     let asked = State::from_parts(parts);
     assert_ne!(asked, state);
     let floors = [Seq(0); 3];

@@ -109,7 +109,18 @@ fn change(twin: &str, origin: Origin, what: What) -> Change {
 impl Life {
     /// Opens the store and its link, whose positions are durable when this returns.
     pub(super) fn begin(disk: Sim, options: Options, boot: u8, seed: u64) -> (Self, Resume) {
-        let (clock, hand) = Clock::manual(1_000_000, Some(1_800_000_000_000_000), [boot; 16]);
+        Self::begin_at(1_800_000_000_000_000, disk, options, boot, seed)
+    }
+
+    /// The same at this wall-clock time.
+    pub(super) fn begin_at(
+        utc: i64,
+        disk: Sim,
+        options: Options,
+        boot: u8,
+        seed: u64,
+    ) -> (Self, Resume) {
+        let (clock, hand) = Clock::manual(1_000_000, Some(utc), [boot; 16]);
         let (core, recovery) = open_core(Arc::new(disk.clone()), options, clock).unwrap();
         let store = Store { shared: core.shared.clone() };
         let mut lanes = store.link(&"north".parse().unwrap(), LinkOptions::default());

@@ -250,6 +250,45 @@ fn a_clock_far_in_the_future_drops_nothing_and_falsifies_nothing() {
     assert_eq!(life.store.statistics().counters.dropped_segments, 0);
 }
 
+/// Restarted again and again, the log itself says 2099: the day of doubt goes on from where the clock leapt.
+#[test]
+fn a_clock_far_in_the_future_is_doubted_over_restarts() {
+    let mut options = options(false);
+    options.samples =
+        Budget { bytes: 1 << 20, age: Some(Duration::from_secs(7 * 86_400)), segment: 2 << 10 };
+    let wrong = NOW + 73 * 365 * 24 * HOUR;
+    let mut disk = Sim::default();
+    let mut gone = 0;
+    // Boots of four hours each; with the third, the clock leaps.
+    for boot in 0..11_u8 {
+        let since = i64::from(boot) * 4 * HOUR;
+        let utc = if boot < 2 { NOW + since } else { wrong + since };
+        let (mut life, _) = Life::begin_at(utc, disk, options.clone(), boot, u64::from(boot) + 1);
+        if boot == 0 {
+            life.found();
+        }
+        for n in 0..40 {
+            let reading = reading(&life, u64::from(boot) * 100 + n);
+            life.core.accept(&mut vec![reading]);
+            life.hand.advance(Duration::from_secs(360));
+            life.core.tick();
+            while let Some(job) = life.core.begin_job(false) {
+                let done = job.run();
+                life.core.finish_job(done);
+            }
+        }
+        let dropped = life.store.statistics().counters.dropped_segments;
+        match boot {
+            0..7 => assert_eq!(dropped, 0, "in boot {boot}"),
+            7.. => gone += dropped,
+        }
+        let done = life.core.last_job().run();
+        life.core.finish_job(done);
+        disk = life.disk.image().crash(Survival::Everything);
+    }
+    assert!(gone > 0, "a clock that stays is believed in the end");
+}
+
 /// The first time that a gateway without a battery clock is given may be the wrong one.
 #[test]
 fn a_first_clock_far_in_the_future_drops_nothing_at_once() {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    BootId, Boottime, Command, CommandId, Description, Envelope, Event, Handle, LedgerEntry,
-    LifeCycle, Name, Outcome, Reason, Relationship, Reported, Step, TimeBase, Trigger, TwinId,
+    BootId, Boottime, Command, CommandId, Description, Entangled, Envelope, Event, Handle,
+    LedgerEntry, LifeCycle, Maintenance, Name, Outcome, Reason, Relationship, Reported, Step,
+    TimeBase, Trigger, TwinId,
 };
 
 /// A number in the one order of everything that happened; never reused, from 1.
@@ -149,6 +150,10 @@ pub enum What {
     Unrelated(Relationship),
     /// How acquisition went since the last heartbeat, per group. At most one per twin and minute.
     Heartbeat(Vec<GroupCounts>),
+    /// How close it is to its asset has changed by enough to be said.
+    Entangled(Entangled),
+    /// Planned work on its asset began, or ended.
+    Maintained(Option<Maintenance>),
     /// It is gone for good: its id may name another asset.
     Purged,
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{BootId, Boottime, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value};
+use crate::{
+    BootId, Boottime, Closeness, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value,
+};
 
 /// A command's own identity: the sequence number of the commit that accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,6 +178,8 @@ reasons! {
     Superseded = 22, "superseded", "A newer command for the same point took its place.";
     Purged = 23, "purged", "The twin was purged before the command had ended.";
     Rate = 24, "rate", "More commands came than the caller may give; nothing was recorded.";
+    Entanglement = 25, "entanglement", "The twin does not follow its asset closely enough for commands.";
+    Maintenance = 29, "maintenance", "The asset is under maintenance.";
 }
 
 impl Reason {
@@ -317,6 +321,23 @@ pub fn admit(
     let never = matches!(life_cycle, LifeCycle::Done | LifeCycle::Migrating | LifeCycle::Created);
     if never || (life_cycle != LifeCycle::Shadowed && !writable.unsynchronised) {
         return no(Reason::NotShadowed, format!("{} is {life_cycle}, not shadowed", twin.id()));
+    }
+    if let Some(maintenance) = twin.maintenance().filter(|m| m.lasts(now)) {
+        let id = twin.id();
+        let words = format!("{id} is under maintenance, says {}", maintenance.by);
+        let words =
+            format!("{words}: {}; `gatewayctl maintain {id} --end` ends it", maintenance.reason);
+        return no(Reason::Maintenance, words);
+    }
+    let measuring = &twin.description().policy.entanglement;
+    if measuring.strong && twin.closeness() != Closeness::Strong {
+        let value = twin.entangled().map_or(0.0, |(_, entangled)| entangled.value());
+        let (word, target) = (twin.closeness().word(), measuring.target());
+        let words = format!("the entanglement of {} is {word}, {value:.2}", twin.id());
+        return no(
+            Reason::Entanglement,
+            format!("{words}; commands need {target:.2} (`commands = \"strong\"`)"),
+        );
     }
     if let Order::Write(value) = &command.order {
         let value_type = &point.spec.value_type;

@@ -69,7 +69,7 @@ pub struct PointSpec {
     pub value_type: ValueType,
     /// Its unit in UCUM, case sensitive; `None` where it has none.
     pub unit: Option<Arc<str>>,
-    /// The range of plausible values, in the unit.
+    /// The range of plausible values, in the unit; see [`crate::Twin::condition`].
     pub range: Option<(f64, f64)>,
     /// Words for values of an enumeration.
     pub labels: Arc<[(i64, Arc<str>)]>,

@@ -9,10 +9,13 @@
 
 mod change;
 mod command;
+mod conditioning;
 mod description;
+mod entanglement;
 mod event;
 mod ledger;
 mod lifecycle;
+mod maintenance;
 mod name;
 mod nameplate;
 mod parts;
@@ -39,16 +42,18 @@ pub use description::{
     Access, Acquisition, Declaration, Description, Group, Kind, Point, PointSpec, Report, Revised,
     Writable,
 };
+pub use entanglement::{Closeness, Entangled, Window};
 pub use event::{ConditionState, Event, EventInstance};
 pub use ledger::{Ledger, LedgerEntry};
 pub use lifecycle::{LifeCycle, TRANSITIONS, Trigger};
+pub use maintenance::Maintenance;
 pub use name::{Handle, Name, NameError, TwinId};
 pub use nameplate::Nameplate;
 pub use parts::{StateParts, TwinParts};
 pub use quality::{Cause, Class, Quality};
 pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
 pub use relation::Relationship;
-pub use rules::{Pace, Policy, Rules};
+pub use rules::{Measuring, Pace, Policy, Rules, Thresholds};
 pub use state::State;
 pub use text::{Shown, TextError};
 pub use time::{

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::state::alike;
 use crate::twin::Touched;
 use crate::{
-    Binding, CommandId, CommandState, Description, Desired, GroupCounts, Handle, Ledger,
-    LedgerEntry, LifeCycle, Principal, Reading, Relationship, Seq, State, Timeline, Twin, TwinId,
+    Binding, CommandId, CommandState, Description, Desired, Entangled, GroupCounts, Handle, Ledger,
+    LedgerEntry, LifeCycle, Maintenance, Principal, Reading, Relationship, Seq, State, Timeline,
+    Twin, TwinId,
 };
 
 /// Everything that a [`State`] is made of.
@@ -43,6 +44,8 @@ pub struct TwinParts {
     pub counts: Vec<GroupCounts>,
     pub rev: u64,
     pub features: Vec<Touched>,
+    pub entangled: Option<(Seq, Entangled)>,
+    pub maintained: Option<(Seq, Option<Maintenance>)>,
 }
 
 impl State {
@@ -107,6 +110,8 @@ impl Twin {
             counts: self.counts.clone(),
             rev: self.rev,
             features: self.features.clone(),
+            entangled: self.entangled,
+            maintained: self.maintained.clone(),
         }
     }
 
@@ -130,6 +135,8 @@ impl Twin {
             counts: parts.counts,
             rev: parts.rev,
             features,
+            entangled: parts.entangled,
+            maintained: parts.maintained,
         }
     }
 }

@@ -26,4 +26,49 @@ pub struct Pace {
 pub struct Policy {
     /// Lines that the twin can do without: one that is lost does not unbind it.
     pub optional: Vec<Arc<str>>,
+    /// How its entanglement is measured, and what follows from it.
+    pub entanglement: Measuring,
+}
+
+/// How the entanglement of a twin is measured, and what follows from it. Times are microseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measuring {
+    /// The length of the sliding window; that of a group with an interval of over a tenth of it is ten intervals.
+    pub window: i64,
+    /// How long after the asset was asked its answer may be in the state to be in time.
+    pub timeliness: i64,
+    /// What moves the twin between shadowed and out of sync, besides silence; nothing without it.
+    pub thresholds: Option<Thresholds>,
+    /// Commands are refused unless it is [`crate::Closeness::Strong`].
+    pub strong: bool,
+}
+
+impl Measuring {
+    /// From which value on a twin counts as closely entangled where it has no threshold.
+    pub const TARGET: f32 = 0.9;
+
+    /// From which value on the twin counts as closely entangled.
+    #[must_use]
+    pub fn target(&self) -> f32 {
+        self.thresholds.map_or(Self::TARGET, |thresholds| thresholds.enter)
+    }
+}
+
+/// When entanglement moves a twin in its life cycle.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// It is shadowed again from this value on.
+    pub enter: f32,
+    /// It is out of sync below this value; lower than `enter`, so that it does not flap.
+    pub leave: f32,
+    /// For how long it has to be that good, in microseconds.
+    pub hold_in: i64,
+    /// For how long it has to be that bad, in microseconds.
+    pub hold_out: i64,
+}
+
+impl Default for Measuring {
+    fn default() -> Self {
+        Self { window: 60_000_000, timeliness: 1_000_000, thresholds: None, strong: false }
+    }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Binding, Boottime, CommandId, CommandState, Description, Desired, GroupCounts, Handle,
-    LifeCycle, Nameplate, Order, Origin, Principal, Quality, Reading, Relationship, Reported, Seq,
-    Stage, Step, TwinId, Value, What,
+    Binding, Boottime, Closeness, CommandId, CommandState, Description, Desired, Entangled,
+    GroupCounts, Handle, LifeCycle, Maintenance, Nameplate, Order, Origin, Principal, Quality,
+    Reading, Relationship, Reported, Seq, Stage, Step, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
@@ -25,6 +25,8 @@ pub struct Twin {
     pub(crate) counts: Vec<GroupCounts>,
     pub(crate) rev: u64,
     pub(crate) features: Vec<Touched>,
+    pub(crate) entangled: Option<(Seq, Entangled)>,
+    pub(crate) maintained: Option<(Seq, Option<Maintenance>)>,
 }
 
 /// How often a feature changed, and when last.
@@ -64,6 +66,8 @@ impl Twin {
             counts: Vec::new(),
             rev: 0,
             features: Vec::new(),
+            entangled: None,
+            maintained: None,
         }
     }
 
@@ -139,6 +143,36 @@ impl Twin {
         &self.counts
     }
 
+    /// How close it is to its asset, as was said last, and by which commit; `None` before it was ever measured.
+    #[must_use]
+    pub fn entangled(&self) -> Option<(Seq, Entangled)> {
+        self.entangled
+    }
+
+    /// The planned work on its asset, where there is some. It may be over already: [`Maintenance::lasts`].
+    #[must_use]
+    pub fn maintenance(&self) -> Option<&Maintenance> {
+        self.maintained.as_ref()?.1.as_ref()
+    }
+
+    /// The commit since which there is planned work, or none any more.
+    #[must_use]
+    pub fn maintained(&self) -> Seq {
+        self.maintained.as_ref().map_or(Seq(0), |(seq, _)| *seq)
+    }
+
+    /// What its entanglement is good for.
+    #[must_use]
+    pub fn closeness(&self) -> Closeness {
+        let target = self.description.policy.entanglement.target();
+        let entangled = self.entangled.is_some_and(|(_, entangled)| entangled.value() >= target);
+        match self.life_cycle {
+            LifeCycle::Shadowed if entangled => Closeness::Strong,
+            LifeCycle::Bound | LifeCycle::Shadowed | LifeCycle::OutOfSync => Closeness::Weak,
+            _ => Closeness::Indirect,
+        }
+    }
+
     /// Grows by one with each commit that changes the twin.
     #[must_use]
     pub fn rev(&self) -> u64 {
@@ -207,6 +241,14 @@ impl Twin {
             What::Event(event) => self.touch_point(seq, event.index),
             What::Heartbeat(counts) => {
                 self.counts.clone_from(counts);
+                false
+            }
+            What::Maintained(maintenance) => {
+                self.maintained = Some((seq, maintenance.clone()));
+                false
+            }
+            What::Entangled(entangled) => {
+                self.entangled = Some((seq, *entangled));
                 false
             }
             What::Binding(binding) => {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::Duration;
 
+use super::entanglement::EntanglementKeys;
 use super::report::Deadband;
 
 /// A device file. `S` are the sections and `P` the keys of a point that protocols add.
@@ -21,6 +22,8 @@ pub struct DeviceFile<S, P> {
     pub nameplate: Option<NameplateKeys>,
     /// IRIs that say what kind of thing it is.
     pub semantics: Option<Vec<String>>,
+    /// How closely the twin has to follow the device, and what follows from it.
+    pub entanglement: Option<EntanglementKeys>,
     /// Points are acquired in groups; `[group.NAME]`. Without one, all points are in the group `main`.
     #[serde(default)]
     pub group: BTreeMap<String, GroupKeys>,
@@ -80,7 +83,7 @@ pub struct WordKeys {
     pub kind: Option<KindWord>,
     /// The unit in UCUM, case sensitive: "V", "Cel", "kW.h", "m3/h", "%".
     pub unit: Option<String>,
-    /// The smallest and the largest plausible value, in the unit.
+    /// The smallest and the largest plausible value, in the unit. A value outside is kept, and is uncertain.
     pub range: Option<(f64, f64)>,
     /// Words for numbers: `{ 0 = "off", 1 = "on" }`.
     pub labels: Option<BTreeMap<String, String>>,

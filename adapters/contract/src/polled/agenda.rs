@@ -250,11 +250,14 @@ impl<P: Polled> Agenda<P> {
     pub fn wake(&self) -> Option<i64> {
         let mut wake = i64::MAX;
         let mut when = |at: i64| wake = wake.min(at);
-        for device in self.devices.iter().flatten() {
+        for (at, device) in self.devices.iter().enumerate() {
+            let Some(device) = device else { continue };
             let shut = self.down.is_some() || !device.serves();
             let ready = if shut { i64::MIN } else { device.ready };
-            let groups = device.groups.iter().filter_map(|group| group.wake(shut));
-            groups.for_each(|due| when(due.max(ready)));
+            if shut || !self.asked_first(at) {
+                let groups = device.groups.iter().filter_map(|group| group.wake(shut));
+                groups.for_each(|due| when(due.max(ready)));
+            }
             if let Some(probe) = device.breaker.probe_at().filter(|_| self.down.is_none()) {
                 when(probe.max(self.probes_from()));
             }
@@ -268,6 +271,12 @@ impl<P: Polled> Agenda<P> {
             }
         }
         (wake != i64::MAX).then_some(wake)
+    }
+
+    /// Whether it is being asked which asset it is: no group begins before.
+    fn asked_first(&self, device: usize) -> bool {
+        let known = self.devices.get(device).and_then(Option::as_ref).is_none_or(|d| d.identified);
+        !known && self.jobs.iter().any(|job| job.device == device)
     }
 
     fn lets_through(&self, device: usize) -> bool {
@@ -287,7 +296,7 @@ impl<P: Polled> Agenda<P> {
             if !device.free(now) || !device.serves() {
                 continue;
             }
-            if !device.identified && self.jobs.iter().any(|job| job.device == at) {
+            if self.asked_first(at) {
                 continue;
             }
             for (n, group) in device.groups.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use twin::{CommandId, Entry, Quality, Reason};
 
 use super::report::{Acquired, bad};
-use super::{Failed, Polled};
+use super::{Failed, FailedKind, Polled};
 use crate::Turn;
 
 /// Requests with one purpose.
@@ -139,7 +139,10 @@ impl<P: Polled> Job<P> {
             bad(device.points(batch), failed.quality, &mut self.entries);
             self.entries.iter_mut().skip(from).for_each(|entry| entry.offset = offset);
         }
-        self.failed = Some(failed.clone());
+        // A refusal is final; what is not final tells more, whichever of them came last.
+        if self.failed.as_ref().is_none_or(|known| known.kind == FailedKind::Refused) {
+            self.failed = Some(failed.clone());
+        }
     }
 
     /// What has not left yet will not leave: those points are bad as well.

@@ -39,7 +39,7 @@ impl<P: Polled> Agenda<P> {
         request: &[u8],
         now: i64,
     ) -> Result<(usize, P::Batch), NotRead> {
-        let no = |reason, words: String| Err(NotRead { reason, words: words.into() });
+        let no = |reason, words: String| Err(NotRead { reason, words: words.into(), code: None });
         let line = &self.line;
         if let Some(why) = &self.down {
             return no(Reason::LineDown, format!("line {line} is down: {why}"));
@@ -70,7 +70,7 @@ impl<P: Polled> Agenda<P> {
             (_, _, Some(failed)) => Err(not_read(failed)),
             (_, _, None) => {
                 let words: Arc<str> = "the device was reconfigured or removed".into();
-                Err(NotRead { reason: Reason::LineDown, words })
+                Err(NotRead { reason: Reason::LineDown, words, code: None })
             }
         };
         answer.send(outcome).ok();

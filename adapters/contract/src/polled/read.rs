@@ -56,7 +56,7 @@ impl<P: Polled> Agenda<P> {
         points: &[u16],
         now: i64,
     ) -> Result<Vec<(usize, u16, Arc<[P::Batch]>)>, NotRead> {
-        let no = |reason, words: String| Err(NotRead { reason, words: words.into() });
+        let no = |reason, words: String| Err(NotRead { reason, words: words.into(), code: None });
         let line = &self.line;
         if let Some(why) = &self.down {
             return no(Reason::LineDown, format!("line {line} is down: {why}"));
@@ -135,7 +135,7 @@ pub(super) fn not_read(failed: Failed) -> NotRead {
         FailedKind::Lost => Reason::LineDown,
         FailedKind::Timeout | FailedKind::Malformed => Reason::NoAnswer,
     };
-    NotRead { reason, words: failed.words }
+    NotRead { reason, words: failed.words, code: failed.quality.code }
 }
 
 /// Why a device that was silent is not read yet, for the caller.

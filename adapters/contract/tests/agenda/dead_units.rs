@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use adapter::{Raw, ReadNow, Work};
 use tokio::sync::oneshot;
-use twin::{Cause, Quality, Reason, Value};
+use twin::{Cause, Quality, Reason, Value, What};
 
 use crate::sim::{ANSWER, Carried, Manner, QUARANTINE, S, Sim, TIMEOUT, Unit, name, unit};
 
@@ -54,6 +54,27 @@ fn a_dead_unit_is_found_out_within_the_first_minute() {
     let mut expected: BTreeMap<_, u32> = BTreeMap::new();
     sim.seen.iter().for_each(|s| *expected.entry(s.twin.clone()).or_default() += s.expected);
     assert!(expected.values().all(|n| (57..=60).contains(n)), "turns are counted: {expected:?}");
+}
+
+#[test]
+fn an_identity_of_which_a_part_was_put_off_is_asked_for_again() {
+    let shy = Unit { identity: true, ..unit(0, S) };
+    let mut sim = Sim::new(vec![shy]);
+    sim.manners.insert(name(0), Manner::Shy);
+    sim.values.insert(name(0), 7);
+    sim.run(10 * S);
+    let bound = |sim: &Sim| -> Vec<String> {
+        let of = sim.changes.iter().filter_map(|change| match &change.what {
+            What::Binding(binding) => binding.asset.as_deref().map(str::to_owned),
+            _ => None,
+        });
+        of.collect()
+    };
+    let early = bound(&sim);
+    assert!(early.iter().all(|asset| asset.is_empty()), "a part is no identity: {early:?}");
+    sim.manners.remove(&name(0));
+    sim.run(60 * S);
+    assert!(bound(&sim).last().unwrap().contains("serial [7, 7]"), "{:?}", bound(&sim));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn an_asset_says_who_it_is_before_it_reports() {
     sim.values.insert(name(0), 42);
     sim.run(2 * S);
     let What::Binding(binding) = &sim.changes[0].what else { panic!("{:?}", sim.changes[0]) };
-    assert_eq!(binding.asset.as_deref(), Some("serial [42]"));
+    assert_eq!(binding.asset.as_deref(), Some("serial [42, 42]"));
     assert!(matches!(sim.changes[1].what, What::Reported(_)));
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Manner {
     Refuses(u16),
     /// Asks for patience.
     Later,
+    /// Answers polls; of its identity it puts off one part and refuses the other.
+    Shy,
     /// Reads well but answers no write.
     DeafToWrites,
 }
@@ -108,7 +110,7 @@ impl Polled for Unit {
     }
 
     fn identity(&self) -> Vec<Vec<u16>> {
-        if self.identity { vec![vec![0]] } else { Vec::new() }
+        if self.identity { vec![vec![0], vec![1]] } else { Vec::new() }
     }
 
     fn identify(&self, answers: &[Option<i64>]) -> Identity {
@@ -220,6 +222,12 @@ impl Sim {
         let result = match (manner, &task.work) {
             (Manner::Dead, _) | (Manner::DeafToWrites, Work::Write(_)) => {
                 refused("no answer in time", FailedKind::Timeout, Cause::Timeout)
+            }
+            (Manner::Shy, Work::Read(points)) if points[..] == [0] => {
+                refused("busy", FailedKind::Later, Cause::Refused)
+            }
+            (Manner::Shy, Work::Read(points)) if points[..] == [1] => {
+                refused("illegal address", FailedKind::Refused, Cause::Refused)
             }
             (Manner::Later, _) => refused("busy", FailedKind::Later, Cause::Refused),
             (Manner::Refuses(from), Work::Read(points)) if points.iter().any(|p| *p >= from) => {

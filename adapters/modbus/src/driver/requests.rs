@@ -29,7 +29,7 @@ pub(super) struct Tools {
 impl Tools {
     fn ask(&mut self, ask: Ask) {
         let Ask { address, request, timeout, answer } = ask;
-        let refuse = |reason, words: &str| NotRead { reason, words: words.into() };
+        let refuse = |reason, words: &str| NotRead { reason, words: words.into(), code: None };
         let understood = pdu_raw::reading(&request);
         let refusal = match understood {
             None => refuse(Reason::NotWritable, "this is no request that only reads"),
@@ -86,7 +86,9 @@ impl Tools {
                 let code = quality.code.and_then(|code| u8::try_from(code).ok()).unwrap_or(0);
                 Ok(Asked { answer: vec![request.function() | 0x80, code], took })
             }
-            Err(failed) => Err(NotRead { reason: Reason::NoAnswer, words: failed.words.clone() }),
+            Err(failed) => {
+                Err(NotRead { reason: Reason::NoAnswer, words: failed.words.clone(), code: None })
+            }
         };
         answer.send(told).ok();
         None
@@ -96,7 +98,13 @@ impl Tools {
     pub(super) fn refuse(&mut self, words: &Arc<str>) {
         for (ticket, _) in self.queue.drain(..) {
             if let Some((_, answer)) = self.answers.remove(&ticket) {
-                answer.send(Err(NotRead { reason: Reason::LineDown, words: words.clone() })).ok();
+                answer
+                    .send(Err(NotRead {
+                        reason: Reason::LineDown,
+                        words: words.clone(),
+                        code: None,
+                    }))
+                    .ok();
             }
         }
     }

@@ -11,6 +11,9 @@ use twin::{Handle, Name, State, Twin, TwinId};
 use crate::dialect::Document;
 use crate::spec::{Pattern, any};
 
+/// Where the documents of features begin among those of a twin.
+const FIRST_FEATURE: usize = 3;
+
 /// The documents of all twins that go through a link.
 #[derive(Debug)]
 pub(super) struct Mirror {
@@ -28,7 +31,7 @@ struct Mirrored {
     features: Vec<Name>,
     wanted: bool,
     queued: bool,
-    /// Revs by document: description, life cycle, then the features.
+    /// Revs by document: description, life cycle, entanglement, then the features.
     sent: Vec<u64>,
     acked: Vec<u64>,
     /// Whether it went out over the present connection.
@@ -182,9 +185,10 @@ impl Mirror {
         let features = &twin.description().features;
         if mirrored.features.len() != features.len() || mirrored.sent.is_empty() {
             mirrored.features.clone_from(features);
-            mirrored.sent.resize(features.len() + 2, 0);
-            mirrored.acked.resize(features.len() + 2, 0);
-            mirrored.told.resize(features.len() + 2, false);
+            let documents = features.len() + FIRST_FEATURE;
+            mirrored.sent.resize(documents, 0);
+            mirrored.acked.resize(documents, 0);
+            mirrored.told.resize(documents, false);
         }
         Some(mirrored)
     }
@@ -194,7 +198,8 @@ fn slot(document: Document) -> usize {
     match document {
         Document::Description => 0,
         Document::LifeCycle => 1,
-        Document::Feature(feature) => usize::from(feature) + 2,
+        Document::Entanglement => 2,
+        Document::Feature(feature) => usize::from(feature) + FIRST_FEATURE,
     }
 }
 
@@ -202,7 +207,8 @@ fn document(slot: usize) -> Document {
     match slot {
         0 => Document::Description,
         1 => Document::LifeCycle,
-        _ => Document::Feature(u16::try_from(slot - 2).unwrap_or(u16::MAX)),
+        2 => Document::Entanglement,
+        _ => Document::Feature(u16::try_from(slot - FIRST_FEATURE).unwrap_or(u16::MAX)),
     }
 }
 
@@ -210,7 +216,9 @@ fn document(slot: usize) -> Document {
 fn rev(twin: &Twin, document: Document) -> u64 {
     match document {
         Document::Description => u64::from(twin.description().revision),
-        Document::LifeCycle => twin.since().0,
+        Document::LifeCycle => twin.since().max(twin.maintained()).0,
+        // Its class follows the life cycle as well.
+        Document::Entanglement => twin.entangled().map_or(0, |(seq, _)| seq.max(twin.since()).0),
         Document::Feature(feature) => twin.feature(feature).rev,
     }
 }

@@ -17,6 +17,7 @@ mod pump;
 mod serve;
 mod status;
 mod tally;
+mod turn;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ use serve::End;
 use status::words;
 pub use status::{LastError, LinkStatus, Phase};
 use tally::Meter;
+pub use turn::Precedence;
+use turn::Turn;
 
 /// What a link needs of the daemon.
 #[derive(Clone)]
@@ -58,6 +61,8 @@ pub struct Surroundings {
     pub credentials: Option<PathBuf>,
     /// Where files are read, so that nobody waits for a disk.
     pub blocking: Scope,
+    /// Whose backlog goes first.
+    pub precedence: Precedence,
 }
 
 /// One upstream connection, not yet running.
@@ -96,6 +101,9 @@ pub struct Link {
     retains: bool,
     /// No lane has a backlog.
     no_backlog: bool,
+    turn: Turn,
+    /// What waited goes on waiting for that of another link.
+    yields: bool,
     bucket: Option<TokenBucket>,
     /// The certificates and when they were read.
     tls: Option<(tls::Client, Instant)>,
@@ -135,6 +143,7 @@ impl Link {
             commands: 0,
             turns: 0,
             waits: None,
+            yields_to: None,
             bytes: 0,
             values: 0,
             day_bytes: 0,
@@ -177,6 +186,8 @@ impl Link {
             refresh: false,
             retains: true,
             no_backlog: false,
+            turn: Turn::new(spec.name.clone(), spec.priority, around.precedence.clone()),
+            yields: false,
             bucket,
             tls: None,
             window: 0,
@@ -206,6 +217,7 @@ impl Link {
                     let began = Instant::now();
                     let end = self.serve(session, connected, &stop).await;
                     self.keep_account();
+                    self.turn.claim(false);
                     self.lanes.disconnected();
                     self.inbox.disconnected();
                     let End::Broken(words) = end else { break };

@@ -83,7 +83,7 @@ impl Link {
             self.flushed = now;
         }
         if self.put_documents(session) && self.parts.is_empty() && self.batch.left() == 0 {
-            self.put_backlog(session);
+            self.put_waiting(session);
         }
         self.put_due_bundle(session, false);
     }
@@ -196,6 +196,23 @@ impl Link {
             if room == 0 || !self.take(Want::Live, room) || !self.put_batch(session) {
                 return;
             }
+        }
+    }
+
+    /// Publishes what waited, where no other link goes first.
+    fn put_waiting(&mut self, session: &mut Session) {
+        let before = if self.no_backlog { None } else { self.turn.yields_to() };
+        self.yields = before.is_some();
+        if self.yields {
+            self.turn.claim(false);
+        } else {
+            self.put_backlog(session);
+            // Where the broker refuses what it gets, or a schedule holds it, others need not wait for this link.
+            let sends = !self.no_backlog && !self.hold.holds() && !self.lanes.held();
+            self.turn.claim(sends);
+        }
+        if self.status.borrow().yields_to != before {
+            self.count(|status| status.yields_to = before);
         }
     }
 

@@ -88,6 +88,7 @@ impl Link {
                     }
                 }
                 () = self.lanes.changed(), if self.hungry(&session) => {}
+                () = self.turn.changed(), if !self.no_backlog => {}
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
                 () = stop.cancelled(), if farewell.is_none() => {
                     farewell = Some(Instant::now() + FAREWELL);
@@ -366,7 +367,7 @@ impl Link {
         let (bundle, judge) = (self.bundle_due(session), self.judged_until());
         // What cannot be read now is waited for with the lanes; with a full window it is acknowledgements that are waited for.
         let waits = !self.no_backlog && self.hungry(session) && self.backlog_room(session) > 0;
-        let waits = waits && !self.lanes.held();
+        let waits = waits && !self.lanes.held() && !self.yields;
         let backlog = self.bucket.as_ref().filter(|_| waits).map(|bucket| {
             let micros = bucket.until(1.0, self.around.clock.boottime()).max(1_000);
             Instant::now() + Duration::from_micros(micros.unsigned_abs())

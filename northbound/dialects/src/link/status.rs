@@ -52,6 +52,8 @@ pub struct LinkStatus {
     pub values: u64,
     /// Bytes today.
     pub day_bytes: u64,
+    /// The link whose backlog goes before this one's.
+    pub yields_to: Option<Name>,
     /// Values today.
     pub day_values: u64,
     /// Bytes in this month.
@@ -149,6 +151,7 @@ mod tests {
             commands: 0,
             turns: 0,
             waits: None,
+            yields_to: None,
             bytes: 0,
             values: 0,
             day_bytes: 0,

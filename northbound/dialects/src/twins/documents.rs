@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde_json::{Map, Value as Json, json};
 use twin::{
-    Acquisition, Cause, Desired, Kind, Outcome, Point, Quality, Seq, Stage, State, TimeBase,
-    Timeline, Twin, Value, ValueType,
+    Acquisition, Cause, Desired, Entangled, Kind, Maintenance, Outcome, Point, Quality, Seq, Stage,
+    State, TimeBase, Timeline, Twin, Value, ValueType,
 };
 
 use super::keys::Keys;
@@ -35,7 +35,57 @@ pub(super) fn life_cycle(out: &mut Vec<u8>, keys: &Keys, state: &State, twin: &T
     head(out, keys, state, twin.since());
     out.extend_from_slice(b",\"state\":");
     json::string(out, twin.life_cycle().word());
+    maintenance(out, twin.maintenance());
     out.push(b'}');
+}
+
+/// `,"maintenance":{"until":"...","reason":"...","by":"..."}`
+pub(super) fn maintenance(out: &mut Vec<u8>, maintenance: Option<&Maintenance>) {
+    let Some(Maintenance { until, reason, by }) = maintenance else { return };
+    out.extend_from_slice(b",\"maintenance\":{");
+    if let Some(until) = until.utc {
+        out.extend_from_slice(b"\"until\":");
+        json::string(out, &until.to_string());
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"reason\":");
+    json::string(out, reason);
+    out.extend_from_slice(b",\"by\":");
+    json::string(out, &by.to_string());
+    out.push(b'}');
+}
+
+/// `entanglement`: how closely the twin follows its asset, and the commit that says so.
+pub(super) fn entanglement(out: &mut Vec<u8>, keys: &Keys, state: &State, twin: &Twin) {
+    let Some((seq, entangled)) = twin.entangled() else { return };
+    let measuring = &twin.description().policy.entanglement;
+    head(out, keys, state, seq);
+    out.extend_from_slice(b",\"class\":");
+    json::string(out, twin.closeness().word());
+    entangled_figures(out, entangled);
+    out.extend_from_slice(b",\"target\":");
+    json::float(out, &ValueType::F32, f64::from(measuring.target()));
+    for (key, micros) in [
+        (&b",\"window_ms\":"[..], measuring.window),
+        (b",\"timeliness_ms\":", measuring.timeliness),
+    ] {
+        out.extend_from_slice(key);
+        json::signed(out, micros / 1_000);
+    }
+    out.push(b'}');
+}
+
+/// `,"value":0.9,"timeliness":1.0,"reliability":0.9,"availability":1.0`
+pub(super) fn entangled_figures(out: &mut Vec<u8>, entangled: Entangled) {
+    for (key, figure) in [
+        (&b",\"value\":"[..], entangled.value()),
+        (b",\"timeliness\":", entangled.timeliness),
+        (b",\"reliability\":", entangled.reliability),
+        (b",\"availability\":", entangled.availability),
+    ] {
+        out.extend_from_slice(key);
+        json::float(out, &ValueType::F32, f64::from(figure));
+    }
 }
 
 /// `status`: this gateway is online, and how it stands.

@@ -283,6 +283,16 @@ fn told(out: &mut Vec<u8>, keys: &Keys, timeline: &Timeline, twin: &Twin, seq: S
             }
             out.push(b'}');
         }
+        What::Maintained(Some(maintenance)) => documents::maintenance(out, Some(maintenance)),
+        What::Maintained(None) => out.extend_from_slice(b",\"maintenance\":null"),
+        What::Entangled(entangled) => {
+            out.extend_from_slice(b",\"entanglement\":{");
+            let from = out.len();
+            documents::entangled_figures(out, *entangled);
+            // The first key has no comma before it.
+            out.remove(from);
+            out.push(b'}');
+        }
         What::Binding(binding) => {
             text(",\"binding\":{\"line\":", &binding.line);
             out.extend_from_slice(if binding.bound {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::{CancellationToken, Clock, Scope};
-use dialects::{Link, LinkSpec, LinkStatus, Pattern, Surroundings, Twins};
+use dialects::{Link, LinkSpec, LinkStatus, Pattern, Precedence, Surroundings, Twins};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -269,6 +269,7 @@ pub struct Gateway {
     pub submissions: mpsc::Sender<Submission>,
     pub clock: Clock,
     pub scope: Scope,
+    pub precedence: Precedence,
     _ended: mpsc::Receiver<base::Ended>,
     pub dir: Arc<TempDir>,
 }
@@ -295,7 +296,9 @@ impl Gateway {
         let opened = twin_store::open(disk, options, clock.clone()).unwrap();
         let (submissions, queue) = mpsc::channel(1024);
         scope.spawn("writer", opened.writer.run(queue, scope.clone()));
-        let gateway = Self { store: opened.store, submissions, clock, scope, _ended: ended, dir };
+        let precedence = Precedence::default();
+        let store = opened.store;
+        let gateway = Self { store, submissions, clock, scope, precedence, _ended: ended, dir };
         if gateway.store.read(|state| state.twins().next().is_none()) {
             gateway.change(Origin::Configuration, What::Described(sample::description())).await;
         }
@@ -379,6 +382,7 @@ impl Gateway {
             clock: self.clock.clone(),
             credentials: None::<PathBuf>,
             blocking: self.scope.clone(),
+            precedence: self.precedence.clone(),
         };
         let dialect =
             Twins::new("plant-7", &spec.prefix, spec.name.as_str(), spec.commands.is_some())
@@ -410,6 +414,7 @@ pub fn spec(port: u16, version: wire::Version) -> LinkSpec {
         classes: Class::ALL.to_vec(),
         strict: false,
         backlog_rate: None,
+        priority: 0,
         points: vec![Pattern::new("*")],
         batch: None,
         zone: jiff::tz::TimeZone::UTC,

@@ -182,7 +182,19 @@ pub(super) fn point() -> impl Strategy<Value = PointSpec> {
 pub(super) fn description() -> impl Strategy<Value = Description> {
     let nameplate = (option::of(text()), option::of(text()))
         .prop_map(|(serial, model)| Nameplate { serial, model, ..Nameplate::default() });
-    let policy = vec(text(), 0..3).prop_map(|optional| Policy { optional });
+    let thresholds = (0f32..1.0, 0f32..1.0, any::<i64>(), any::<i64>()).prop_map(
+        |(enter, leave, hold_in, hold_out)| Thresholds { enter, leave, hold_in, hold_out },
+    );
+    let measuring = (any::<i64>(), any::<i64>(), option::of(thresholds), any::<bool>()).prop_map(
+        |(window, timeliness, thresholds, strong)| Measuring {
+            window,
+            timeliness,
+            thresholds,
+            strong,
+        },
+    );
+    let policy = (vec(text(), 0..3), prop_oneof![Just(Measuring::default()), measuring])
+        .prop_map(|(optional, entanglement)| Policy { optional, entanglement });
     let words = (option::of(text()), vec(text(), 0..2));
     (vec(point(), 0..12), vec(group(), 1..3), nameplate, words, policy).prop_map(
         |(points, groups, nameplate, (model, semantics), policy)| {
