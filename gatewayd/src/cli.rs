@@ -1,6 +1,7 @@
 //! The command line: one program with two names, `gatewayd` (the daemon) and `gatewayctl` (the tool).
 
 mod modbus;
+mod words;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use modbus::{ModbusAction, ParityWay, ReplayWay, Target, Way};
+pub use words::{LinkAction, SchemaOf, Watched, WritesAction};
 
 /// Where the configuration is unless told otherwise.
 const CONFIG: &str = "/etc/gatewayd/gatewayd.toml";
@@ -181,6 +183,35 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["lasts", "reason"])]
         end: bool,
     },
+    /// Show the alarms that stand.
+    Alarms {
+        /// Only those of this twin.
+        twin: Option<String>,
+        /// Those that do not stand as well, with what they watch for.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Acknowledge an alarm, or all of a twin: they were seen.
+    Ack {
+        /// The twin, or one of its alarms.
+        #[arg(value_name = "TWIN[/ALARM]")]
+        of: String,
+    },
+    /// Silence an alarm for a while: it is still watched and recorded, and says that it is shelved.
+    Shelve {
+        /// Which.
+        #[arg(value_name = "TWIN/ALARM")]
+        alarm: String,
+        /// For how long, 30 days at the longest.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        lasts: Duration,
+    },
+    /// End the silence of an alarm.
+    Unshelve {
+        /// Which.
+        #[arg(value_name = "TWIN/ALARM")]
+        alarm: String,
+    },
     /// End a twin for good that is no longer configured; its id may name another asset afterwards.
     Purge {
         /// Which twin.
@@ -294,51 +325,6 @@ pub enum Command {
         #[command(subcommand)]
         action: ModbusAction,
     },
-}
-
-/// The files that have a schema.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum SchemaOf {
-    /// gatewayd.toml.
-    Gateway,
-    /// A file of devices.d.
-    Device,
-    /// A file of profiles.
-    Profile,
-    /// A model of SunSpec, a file of profiles/sunspec.
-    Sunspec,
-}
-
-/// How what a reload changed is watched.
-#[derive(Debug, Args)]
-pub struct Watched {
-    /// Take the change back if it meets a permanent fault or a panic within this time.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub window: Duration,
-    /// Do not watch: the change is good.
-    #[arg(long, conflicts_with = "window")]
-    pub no_window: bool,
-}
-
-/// What can be done with a link.
-#[derive(Debug, Subcommand)]
-pub enum LinkAction {
-    /// Give up everything that waits for a link, so that one that is held goes on; it is lost for this link.
-    Skip {
-        /// Which link.
-        link: String,
-    },
-}
-
-/// What can be done with the write switch.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum WritesAction {
-    /// Allow commands again.
-    On,
-    /// Refuse every command, also after a restart.
-    Off,
-    /// Show which it is.
-    Status,
 }
 
 /// The command line of the tool.

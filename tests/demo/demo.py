@@ -157,6 +157,15 @@ class Demo:
         with open(self.folder / "got.jsonl") as file:
             return sum('/stream"' in line for line in file)
 
+    def acknowledged(self):
+        """Whether the subscriber saw the alarm raised, and then acknowledged."""
+        states = []
+        with open(self.folder / "got.jsonl") as file:
+            for line in file:
+                if '/pump-7/events"' in line and line.endswith("\n"):
+                    states.append(json.loads(line)["payload"]["state"])
+        return ["active"] in states and ["active", "acknowledged"] in states
+
     def wait_until(self, part):
         """Waits until this part of the time is over."""
         end = self.begin + part * (self.seconds or 30)
@@ -182,10 +191,17 @@ class Demo:
         self.wait_until(0.65)
         print(f"in the meantime the subscriber got {self.readings() - before} readings")
         self.ctl("links")
+        say("An alarm: raised by the gateway while nobody upstream can see it, and acknowledged")
+        raised = lambda: "motor/overload" in self.ctl("alarms", show=False).stdout
+        self.until(raised, 30, "the pump's alarm is raised")
+        self.ctl("alarms")
+        if self.ctl("ack", "pump-7/motor/overload").returncode != 0:
+            sys.exit("the alarm was not acknowledged")
         say("The uplink is back")
         self.uplink("open")
         self.cut = False
         self.until(lambda: self.readings() > before + 10, 60, "what waited arrives")
+        self.until(self.acknowledged, 60, "the alarm and its acknowledgement arrive")
         self.wait_until(0.85)
         self.ctl("links")
 

@@ -16,7 +16,8 @@ fn scene() -> (Lab, Plant, Upstream, Gateway) {
     let north = Upstream::new(&lab, "north", "5");
     let line = format!("[line.plc]\ntcp = \"127.0.0.1:{}\"\n\n", plant.port("plc"));
     let sections = line + &north.section("commands = [\"meter-1/control/*\"]");
-    let devices = [("meter-1", meter::device("plc", 1, "200ms", 4))];
+    let alarm = "[[alarm]]\nname = \"control/hot\"\npoint = \"control/setpoint\"\nabove = 60\nseverity = 900\n";
+    let devices = [("meter-1", meter::device("plc", 1, "200ms", 4) + alarm)];
     let mut gateway = Gateway::configure(&lab, "cmd", &sections, &devices);
     gateway.start();
     wait::until("the twin is in step with its asset", SOON, || {
@@ -118,5 +119,58 @@ fn a_command_by_mqtt_acts_once_and_is_answered() {
         outcome(&north, &prefix, id, "rejected");
     }
     assert_eq!(written(&lab), [405]);
+    gateway.stop();
+}
+
+#[test]
+fn an_alarm_reaches_the_platform_and_is_acknowledged_from_there() {
+    let (_lab, _plant, north, mut gateway) = scene();
+    let prefix = prefix(&north);
+    let early = json!({ "id": "a-0", "alarm": "control/hot", "acknowledge": true });
+    publish(&north, &prefix, &early);
+    let refused = outcome(&north, &prefix, "a-0", "rejected");
+    assert_eq!(refused["reason"], "not-standing", "{refused}");
+    publish(&north, &prefix, &json!({ "id": "c-1", "property": "control/setpoint", "value": 70 }));
+    let event = |states: &[&str]| {
+        let states = json!(states);
+        north.sink.gets(&format!("{prefix}/twins/meter-1/events"), SOON, |payload| {
+            (payload["state"] == states).then(|| payload.clone())
+        })
+    };
+    let raised = event(&["active"]);
+    assert_eq!((&raised["event"], &raised["severity"]), (&json!("control/hot"), &json!(900)));
+    let document = |states: &Value| {
+        north.sink.gets(&format!("{prefix}/twins/meter-1/alarms"), SOON, |payload| {
+            (payload["alarms"]["control/hot"]["state"] == *states).then(|| payload.clone())
+        })
+    };
+    document(&json!(["active"]));
+
+    // Nothing of it asks the asset.
+    assert!(gateway.ctl(&["writes", "off"]).status.success());
+    let other = json!({ "id": "a-1", "alarm": "control/hot", "acknowledge": "00" });
+    publish(&north, &prefix, &other);
+    assert_eq!(outcome(&north, &prefix, "a-1", "rejected")["reason"], "not-standing");
+    let seen = json!({ "id": "a-2", "alarm": "control/hot", "acknowledge": raised["instance"] });
+    publish(&north, &prefix, &seen);
+    let accepted = outcome(&north, &prefix, "a-2", "accepted");
+    assert_eq!(
+        (&accepted["alarm"], &accepted["acknowledge"]),
+        (&seen["alarm"], &raised["instance"])
+    );
+    outcome(&north, &prefix, "a-2", "confirmed");
+    assert_eq!(event(&["active", "acknowledged"])["by"], "link:north");
+    publish(&north, &prefix, &json!({ "id": "a-3", "alarm": "control/hot", "shelve": "2h" }));
+    outcome(&north, &prefix, "a-3", "confirmed");
+    let shelved = event(&["active", "acknowledged", "shelved"]);
+    assert!(shelved["shelved_until"].is_string(), "{shelved}");
+    publish(&north, &prefix, &json!({ "id": "a-4", "alarm": "control/hot", "shelve": 0 }));
+    outcome(&north, &prefix, "a-4", "confirmed");
+
+    // It is over while the gateway is off and is told so afterwards; then nothing stands.
+    assert!(gateway.ctl(&["writes", "on"]).status.success());
+    publish(&north, &prefix, &json!({ "id": "c-2", "property": "control/setpoint", "value": 40 }));
+    event(&["acknowledged"]);
+    document(&Value::Null);
     gateway.stop();
 }

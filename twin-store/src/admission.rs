@@ -87,7 +87,20 @@ impl Core {
             }
             What::Described(d) if **d == **twin.description() => return Ok(accepted(inner.head)),
             What::Described(d) => sound(twin.description(), d).map_err(invalid)?,
-            what => twin.check(what).map_err(invalid)?,
+            What::Event(event) => {
+                let checked = twin.check(&What::Event(event.clone()));
+                checked.map_err(invalid)?;
+                if !twin.settle(&origin, event, now).map_err(invalid)? {
+                    return Ok(accepted(inner.head));
+                }
+            }
+            what => {
+                let checked = twin.check(what);
+                if checked.is_err() && matches!(what, What::Transition { .. }) {
+                    inner.counters.refused_transitions += 1;
+                }
+                checked.map_err(invalid)?;
+            }
         }
         if let What::Reported(reported) | What::Backfilled(reported) = &mut what {
             twin.condition(reported);

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twin::{
-    Boottime, CommandId, GatewayEvent, LifeCycle, Seq, Span, State, StateParts, Timeline, Touched,
-    TwinParts,
+    Boottime, CommandId, GatewayEvent, LifeCycle, Seq, Span, Standing, State, StateParts, Timeline,
+    Touched, TwinParts,
 };
 
 use crate::codec::{Put, Take};
@@ -37,6 +37,7 @@ const NOTES: u8 = 1;
 const TWINS: u8 = 2;
 /// Blocks of a twin. Tags are never reused.
 const DESCRIBED: u8 = 1;
+const ALARMS: u8 = 2;
 const MAINTAINED: u8 = 3;
 const ENTANGLED: u8 = 4;
 /// Times in a snapshot count from here: it has no commit of its own.
@@ -191,6 +192,13 @@ fn put_blocks(parts: &StateParts) -> Vec<u8> {
             of_twin.put_u8(DESCRIBED);
             of_twin.put_bytes(&described);
         }
+        if twin.alarmed > Seq(0) {
+            let mut block = Vec::new();
+            block.put_varint(twin.alarmed.0);
+            twin.alarms.values().for_each(|standing| put_standing(&mut block, standing));
+            of_twin.put_u8(ALARMS);
+            of_twin.put_bytes(&block);
+        }
         if let Some((seq, maintenance)) = &twin.maintained {
             let mut block = Vec::new();
             block.put_varint(seq.0);
@@ -222,6 +230,13 @@ fn take_blocks(take: &mut Take<'_>, parts: &mut StateParts) -> Option<()> {
             let (tag, mut block) = (of_twin.u8()?, Take(of_twin.bytes()?));
             match tag {
                 DESCRIBED => blocks::take(&mut block, Arc::make_mut(&mut twin.description))?,
+                ALARMS => {
+                    twin.alarmed = Seq(block.varint()?);
+                    while !block.0.is_empty() {
+                        let standing = take_standing(&mut block)?;
+                        twin.alarms.insert(standing.event.index, standing);
+                    }
+                }
                 MAINTAINED => {
                     let seq = Seq(block.varint()?);
                     twin.maintained = Some((seq, block.option(command::take_maintenance)?));
@@ -235,6 +250,22 @@ fn take_blocks(take: &mut Take<'_>, parts: &mut StateParts) -> Option<()> {
         }
     }
     Some(())
+}
+
+fn put_standing(out: &mut Vec<u8>, standing: &Standing) {
+    // Events grow at their end.
+    let mut event = Vec::new();
+    event::put(&mut event, ORIGIN, &standing.event);
+    out.put_bytes(&event);
+    out.put_varint(standing.seq.0);
+    out.put_varint(standing.raised.0.0);
+    put_clocked(out, ORIGIN, standing.raised.1);
+}
+
+fn take_standing(take: &mut Take<'_>) -> Option<Standing> {
+    let event = event::take(&mut Take(take.bytes()?), ORIGIN)?;
+    let (seq, raised) = (Seq(take.varint()?), Seq(take.varint()?));
+    Some(Standing { event, seq, raised: (raised, take_clocked(take, ORIGIN)?) })
 }
 
 fn put_twin(out: &mut Vec<u8>, t: &TwinParts) {
@@ -296,6 +327,8 @@ fn take_twin(take: &mut Take<'_>) -> Option<TwinParts> {
         features: take.list(|t| Some(Touched { rev: t.varint()?, seq: Seq(t.varint()?) }))?,
         entangled: None,
         maintained: None,
+        alarms: BTreeMap::new(),
+        alarmed: Seq(0),
     })
 }
 

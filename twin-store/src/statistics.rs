@@ -46,6 +46,8 @@ pub struct Counters {
     pub last_sync_micros: u64,
     /// Submissions refused.
     pub refused: u64,
+    /// Transitions among them: somebody was mistaken about where a twin stood.
+    pub refused_transitions: u64,
     /// Submissions refused because they could not be recorded.
     pub unrecorded: u64,
     /// Samples that are in memory only, because the disk takes no more.

@@ -3,6 +3,7 @@
 //! A protocol adds its own sections (`S`) to the file and its own keys (`P`) to each point; both are flat in the
 //! file. What a device file does not say it takes from its profile, key by key.
 
+mod alarm;
 mod declare;
 mod entanglement;
 mod keys;
@@ -10,6 +11,7 @@ mod merge;
 mod report;
 mod words;
 
+pub use alarm::{AlarmKeys, CodeWord, CodesWord, alarms, words as alarm_words};
 pub use declare::{Common, common, nameplate, point};
 pub use entanglement::{CommandsWord, EntanglementKeys, entanglement};
 pub use keys::{DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Asked, Command, Line, Link, Maintenance, Page, Plan, Point, Relationship, Reloaded, Status,
-    Tapped, Twin, Update, Verdict, Version, Why, Writes,
+    Tapped, Twin, TwinAlarm, Update, Verdict, Version, Why, Writes,
 };
 
 /// A line from the daemon.
@@ -84,6 +84,11 @@ pub enum Answer {
         /// What goes on now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         maintenance: Option<Maintenance>,
+    },
+    /// To [`crate::Request::Alarms`], [`crate::Request::Acknowledge`] and [`crate::Request::Shelve`].
+    Alarms {
+        /// By twin, in the order of their indexes.
+        alarms: Vec<TwinAlarm>,
     },
     /// To [`crate::Request::Purge`].
     Purged {

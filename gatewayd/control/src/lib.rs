@@ -24,7 +24,7 @@ pub use plan::{
 };
 pub use request::{Ask, Request};
 pub use twins::{
-    Command, Entanglement, Maintenance, Point, Relationship, Section, Twin, Update, Why,
+    Command, Entanglement, Maintenance, Point, Relationship, Section, Twin, TwinAlarm, Update, Why,
 };
 pub use works::{
     Alarm, Asked, Device, Lane, Line, Link, Pending, Status, Store, Tapped, Traffic, Unit,

@@ -117,6 +117,33 @@ pub enum Request {
         #[serde(default)]
         reason: String,
     },
+    /// The alarms of twins.
+    Alarms {
+        /// Only of this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        twin: Option<String>,
+        /// Those that do not stand as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
+    },
+    /// An alarm was seen.
+    Acknowledge {
+        /// Whose.
+        twin: String,
+        /// Which; all that are not acknowledged where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alarm: Option<String>,
+    },
+    /// An alarm is silenced, or no longer.
+    Shelve {
+        /// Whose.
+        twin: String,
+        /// Which.
+        alarm: String,
+        /// For so many milliseconds from now on, 30 days at the longest; absent: no longer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        for_ms: Option<u64>,
+    },
     /// Ends a twin that is done, for good.
     Purge {
         /// Which.

@@ -38,8 +38,46 @@ pub struct Twin {
     /// Its links to other twins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relationships: Vec<Relationship>,
+    /// Its alarms that stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<TwinAlarm>,
     /// Its points in the order of their indexes.
     pub points: Vec<Point>,
+}
+
+/// An alarm of a twin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TwinAlarm {
+    /// Whose.
+    pub twin: String,
+    /// Its name, `feature/alarm`.
+    pub alarm: String,
+    /// Its cause is present.
+    pub active: bool,
+    /// Somebody has seen it; true where there is nothing to see.
+    pub acknowledged: bool,
+    /// It is silenced, by an operator or by planned work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shelved: bool,
+    /// 1 (nothing) to 1000 (worst).
+    pub severity: u16,
+    /// What an operator reads.
+    pub text: String,
+    /// When it is raised, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// When it was raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The same as milliseconds ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
+    /// Until when an operator silenced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelved_until: Option<String>,
+    /// Which occurrence stands, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
 }
 
 /// Planned work on an asset: commands are refused, and time without contact counts as planned.

@@ -5,7 +5,7 @@ use control::{
     Action, Alarm, Answer, Applies, Ask, Code, Command, DeviceAction, Effort, Entanglement,
     Failure, Link, Maintenance, Outcome, Page, Past, Plan, PlannedDevice, PlannedLine, PlannedLink,
     PlannedSetting, Point, Relationship, Reloaded, Reply, Request, Row, Section, Summary, Traffic,
-    Twin, Update, Verdict, When, Why, Writes,
+    Twin, TwinAlarm, Update, Verdict, When, Why, Writes,
 };
 use serde_json::json;
 
@@ -73,6 +73,16 @@ fn requests() {
     ask(
         Request::Relate { twin, name, target, on: true },
         r#"{"v":1,"do":"relate","twin":"pump","name":"feeds","target":"tank-1","on":true}"#,
+    );
+    ask(Request::Alarms { twin: None, all: false }, r#"{"v":1,"do":"alarms"}"#);
+    ask(
+        Request::Acknowledge { twin: "pump".into(), alarm: Some("bearing/hot".into()) },
+        r#"{"v":1,"do":"acknowledge","twin":"pump","alarm":"bearing/hot"}"#,
+    );
+    let (twin, alarm) = ("pump".into(), "bearing/hot".into());
+    ask(
+        Request::Shelve { twin, alarm, for_ms: Some(7_200_000) },
+        r#"{"v":1,"do":"shelve","twin":"pump","alarm":"bearing/hot","for_ms":7200000}"#,
     );
     let (twin, for_ms, reason) = ("pump".into(), Some(7_200_000), "new bearings".into());
     ask(
@@ -193,10 +203,27 @@ fn twins() {
         reason: "new bearings".into(),
         by: "user:ada".into(),
     };
+    let alarm = TwinAlarm {
+        twin: "pump".into(),
+        alarm: "bearing/hot".into(),
+        active: true,
+        severity: 700,
+        text: "bearing too hot: 93.5 Cel".into(),
+        when: Some("bearing/temperature is above 90 Cel".into()),
+        since: Some("2026-11-27T10:00:00Z".into()),
+        for_ms: Some(60_000),
+        instance: Some("0000000100000002".into()),
+        ..TwinAlarm::default()
+    };
+    reply(
+        Answer::Alarms { alarms: vec![alarm] },
+        r#"{"v":1,"is":"alarms","alarms":[{"twin":"pump","alarm":"bearing/hot","active":true,"acknowledged":false,"severity":700,"text":"bearing too hot: 93.5 Cel","when":"bearing/temperature is above 90 Cel","since":"2026-11-27T10:00:00Z","for_ms":60000,"instance":"0000000100000002"}]}"#,
+    );
     let over = Answer::Maintained { twin: "meter".into(), maintenance: None };
     reply(over, r#"{"v":1,"is":"maintained","twin":"meter"}"#);
     let related = Relationship { name: "feeds".into(), target: "tank-1".into() };
     let twin = Twin {
+        alarms: Vec::new(),
         id: "meter".into(),
         life_cycle: "out of sync".into(),
         model: None,

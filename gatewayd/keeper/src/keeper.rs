@@ -1,5 +1,7 @@
 //! The task: reads commits and ticks, answers with changes.
 
+mod care;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +10,12 @@ use base::{CancellationToken, Clock};
 use tokio::sync::{mpsc, watch};
 use twin::{
     Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Entangled, Handle,
-    Moment, Order, Origin, Outcome, Reason, Reported, Seq, Stage, Step, Submission, Timestamp,
-    Trigger, Twin, TwinId, What,
+    Moment, Order, Origin, Outcome, Reason, Reported, Seq, Stage, State, Step, Submission,
+    Timestamp, Trigger, Twin, TwinId, What,
 };
 use twin_store::{Follower, Frame, Freshness, Kind, Store};
 
+use crate::alarms::Alarms;
 use crate::commands::{concluded, overdue};
 use crate::decide::{Fresh, Presence, trigger};
 use crate::measure::Measures;
@@ -21,7 +24,7 @@ use crate::measure::Measures;
 const TICK: Duration = Duration::from_millis(250);
 
 /// Microseconds after which a transition that was not committed is submitted again: the disk may have refused it.
-const PATIENCE: i64 = 2_000_000;
+pub(crate) const PATIENCE: i64 = 2_000_000;
 
 /// Microseconds of a run during which the read-back of what may have left before it is waited for.
 const READ_BACK: i64 = 60_000_000;
@@ -46,6 +49,7 @@ pub struct Keeper {
     /// Commands that may have left before this run began: they are only read back.
     read_back: BTreeSet<CommandId>,
     measures: Measures,
+    alarms: Alarms,
 }
 
 impl Keeper {
@@ -63,6 +67,7 @@ impl Keeper {
     ) -> Self {
         let began = Boottime(clock.boottime());
         let measures = Measures::new(began, store.away());
+        let alarms = Alarms::new(store.read(|state| state.epoch()));
         Self {
             store,
             submissions,
@@ -76,6 +81,7 @@ impl Keeper {
             inherited: BTreeSet::new(),
             read_back: BTreeSet::new(),
             measures,
+            alarms,
         }
     }
 
@@ -94,7 +100,7 @@ impl Keeper {
                     }
                     self.tick().await;
                 }
-                commits = next(&mut follower, &self.store) => {
+                commits = next(&mut follower, &self.store, &self.alarms) => {
                     for commit in commits {
                         self.follow(&commit).await;
                     }
@@ -144,7 +150,11 @@ impl Keeper {
             What::Command(command) => {
                 self.dispatch(twin, CommandId(commit.seq.0), command, false).await
             }
+            What::Event(event) => self.cared(twin, event.index).await,
             What::Reported(reported) => {
+                if self.alarms.watches(*handle) {
+                    self.watch(&[*handle]).await;
+                }
                 if let Some(id) = reported.command {
                     self.conclude(twin, id, reported).await;
                 }
@@ -165,17 +175,27 @@ impl Keeper {
         for change in self.due(now, looked) {
             self.submit(change).await;
         }
+        let handles = self.handles();
+        self.alarms.keep(|handle| handles.contains(&handle));
+        self.watch(&handles).await;
         self.take_up(now).await;
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        self.store.read(|state| state.twins().map(Twin::handle).collect())
+    }
+
+    /// What is known of the acquisitions of these twins.
+    fn acquired(&self, twins: &[Handle]) -> BTreeMap<Handle, Vec<(u16, twin_store::Fresh)>> {
+        self.store.freshness(|table| {
+            let of = |handle| table.twin(handle).map(|(group, fresh)| (group, *fresh)).collect();
+            twins.iter().map(|handle| (*handle, of(*handle))).collect()
+        })
     }
 
     /// What is to be said of how entangled twins are.
     fn measured(&mut self, now: Boottime) -> Vec<Change> {
-        let handles: Vec<Handle> =
-            self.store.read(|state| state.twins().map(Twin::handle).collect());
-        let heard: BTreeMap<Handle, Vec<_>> = self.store.freshness(|table| {
-            let of = |handle| table.twin(handle).map(|(group, fresh)| (group, *fresh)).collect();
-            handles.into_iter().map(|handle| (handle, of(handle))).collect()
-        });
+        let heard = self.acquired(&self.handles());
         self.measures.keep(|handle| heard.contains_key(&handle));
         let measures = &mut self.measures;
         self.store.read(|state| {
@@ -244,10 +264,13 @@ impl Keeper {
         let ready: Vec<(TwinId, CommandId, Command)> = self.store.read(|state| {
             state
                 .twins()
-                .filter(|twin| !twin.commands().is_empty() && reached(twin))
+                .filter(|twin| !twin.commands().is_empty())
                 .flat_map(|twin| {
+                    // An alarm can be looked after without its asset.
+                    let heard = reached(twin);
                     twin.commands()
                         .iter()
+                        .filter(move |(_, open)| heard || twin.rule(open.command.index).is_some())
                         .map(|(id, open)| (twin.id().clone(), *id, open.command.clone()))
                 })
                 .filter(|(_, id, command)| {
@@ -270,6 +293,10 @@ impl Keeper {
         command: &Command,
         read_back_only: bool,
     ) {
+        let alarm = |state: &State| state.twin(twin)?.rule(command.index).map(drop);
+        if self.store.read(alarm).is_some() {
+            return self.care(twin, id, command).await;
+        }
         let order = CommandOrder {
             id,
             twin: twin.clone(),
@@ -327,12 +354,13 @@ impl Keeper {
     }
 }
 
-/// The next commits that concern the keeper: readings only of twins that have commands open.
-async fn next(follower: &mut Follower, store: &Store) -> Vec<Commit> {
+/// The next commits that concern the keeper: readings only of twins that have commands open or alarms.
+async fn next(follower: &mut Follower, store: &Store, alarms: &Alarms) -> Vec<Commit> {
     let frames = follower.next().await;
     store.read(|state| {
         let waits = |frame: &Frame| {
             frame.kind != Kind::Reported
+                || alarms.watches(frame.handle)
                 || state.by_handle(frame.handle).is_some_and(|twin| !twin.commands().is_empty())
         };
         frames.iter().filter(|frame| waits(frame)).filter_map(|frame| frame.commit(state)).collect()

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: adapters, links, configuration, any socket.
 
+mod alarms;
 mod commands;
 mod decide;
 mod keeper;

@@ -56,6 +56,26 @@ fn a_folder_of_broken_devices() {
             [[point]]\nname = \"a/e\"\naddress = \"holding:6\"\nreport = \"always\"\ndeadband = 1\nmin_interval = \"5s\"\n\
             [[point]]\nname = \"a/f\"\naddress = \"holding:7\"\ndeadband = true\nmax_interval = \"soon\"\n",
         ),
+        (
+            "devices.d/f-alarms.toml",
+            "[modbus]\nline = \"plc\"\n\
+            [[point]]\nname = \"a/a\"\naddress = \"holding:0\"\nscale = 0.1\n\
+            [[point]]\nname = \"a/b\"\naddress = \"holding:1\"\nlabels = { 0 = \"off\", 3 = \"fault\" }\n\
+            [[point]]\nname = \"a/c\"\naddress = \"holding:2\"\ntype = \"text\"\nlength = 4\n\
+            [[alarm]]\nname = \"hot\"\npoint = \"a/a\"\nabove = 1\n\
+            [[alarm]]\nname = \"a/a\"\npoint = \"a/a\"\nabove = 1\n\
+            [[alarm]]\nname = \"x/1\"\nabove = 1\n\
+            [[alarm]]\nname = \"x/2\"\npoint = \"a/d\"\nabove = 1\n\
+            [[alarm]]\nname = \"x/3\"\npoint = \"a/a\"\n\
+            [[alarm]]\nname = \"x/4\"\npoint = \"a/a\"\nabove = 1\nbelow = 0\n\
+            [[alarm]]\nname = \"x/5\"\npoint = \"a/c\"\nabove = 1\nhysteresis = -1\nseverity = 1001\n\
+            [[alarm]]\nname = \"x/6\"\npoint = \"a/b\"\nis = [\"fualt\", 3]\nhysteresis = 2\n\
+            [[alarm]]\nname = \"x/7\"\npoint = \"a/a\"\nbits = 0\n\
+            [[alarm]]\nname = \"x/8\"\npoint = \"a/a\"\nchange = 5\n\
+            [[alarm]]\nname = \"x/9\"\npoint = \"a/a\"\nstale = \"10ms\"\nwithin = \"1s\"\n\
+            [[alarm]]\nname = \"x/8\"\npoint = \"a/a\"\nbelow = 2\n\
+            [[alarm]]\nname = \"y/1\"\npoint = \"a/a\"\nabov = 2\nis = true\n",
+        ),
         ("devices.d/g-profile.toml", "profile = \"acme/pmup\"\nmodbus = { line = \"plc\" }\n"),
         // The mistake is in the profile, and is shown there.
         (
@@ -80,7 +100,7 @@ fn a_folder_of_broken_devices() {
     let loaded = folder.load();
     assert_eq!(loaded.exit_code(), 1);
     assert_eq!(loaded.plan.as_ref().unwrap().devices().count(), 1, "the sound one runs");
-    assert_eq!(loaded.disabled.len(), 13);
+    assert_eq!(loaded.disabled.len(), 14);
     insta::assert_snapshot!(folder.shown());
 }
 

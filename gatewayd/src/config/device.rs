@@ -15,7 +15,7 @@ use super::plan::{DevicePlan, Recipe};
 use super::sunspec::{self, Models, Written};
 
 /// The tables of a device file that hold most of it, and about which all is said once its points are known.
-const BULK: [&str; 2] = ["point", "group"];
+const BULK: [&str; 3] = ["point", "group", "alarm"];
 /// A twin has so many points that it will run out of indexes soon.
 const MANY: usize = 60_000;
 
@@ -46,7 +46,7 @@ fn devices(
     let sunspec = file.profile.as_deref() == Some(sunspec::PROFILE);
     let recipe = sunspec.then(|| recipe(source, library, &top, found));
     // What such a device consists of, and with it what the file says of its points, is known when it was asked.
-    let bare = sunspec.then(|| DeviceFile { point: Vec::new(), ..file.clone() });
+    let bare = sunspec.then(|| DeviceFile { point: Vec::new(), alarm: Vec::new(), ..file.clone() });
     let profile = if sunspec { None } else { profile(file, library, &top, found) };
     let missing = file.profile.is_some() && profile.is_none();
     let mut layers = vec![Layer { source, file: bare.as_ref().unwrap_or(file) }];
@@ -174,14 +174,19 @@ fn declaration(
         let (keys, place) = (&point.keys, &point.place);
         declared.extend(common::point(&keys.name, &keys.words, value_type, &groups, place, found));
     }
+    // A point that is wrong was told; its alarms are not held against it.
+    if !missing && declared.len() == points.len() {
+        let alarms = common::alarms(layers, &declared, found);
+        declared.extend(alarms);
+    }
     if points.is_empty() && !missing {
         let error = top.whole("the device has no points");
         found
             .push(error.help("name a profile = \"vendor/model\", or list its points as [[point]]"));
     }
-    if points.len() > Description::MAX_POINTS {
+    if declared.len() > Description::MAX_POINTS {
         found.push(top.whole(format!("a twin has at most {} points", Description::MAX_POINTS)));
-    } else if points.len() >= MANY {
+    } else if declared.len() >= MANY {
         found.push(
             top.whole("a twin has at most 65535 points in its life, and retired ones count")
                 .warning(),

@@ -4,6 +4,8 @@
 //! device file takes only its own device away.
 
 #[cfg(test)]
+mod alarm_tests;
+#[cfg(test)]
 mod broken_tests;
 mod device;
 mod devices;

@@ -55,7 +55,14 @@ pub(super) fn device(old: &DevicePlan, new: &DevicePlan) -> Vec<String> {
         groups.iter().map(|group| (group.name.to_string(), group.clone())).collect()
     };
     names("group", &groups(&said.groups), &groups(&says.groups), &mut why);
-    names("point", &points(old), &points(new), &mut why);
+    let (before, after) = (points(old), points(new));
+    for (one, alarm) in [("point", false), ("alarm", true)] {
+        let of = |all: &BTreeMap<String, Point>| -> BTreeMap<String, Point> {
+            let is = |(_, (spec, ..)): &(&String, &Point)| spec.rules.alarm.is_some() == alarm;
+            all.iter().filter(is).map(|(name, point)| (name.clone(), point.clone())).collect()
+        };
+        names(one, &of(&before), &of(&after), &mut why);
+    }
     if why.is_empty() {
         why.push("the order of its points, or how it is asked".into());
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use base::Clock;
 use control::{Answer, Code, Failure, Outcome, Past, Plan, Reloaded, Reply, Request};
 
+use super::alarms;
 use super::check::check;
 use super::client::{Client, ClientError};
 use super::paint::Screen;
@@ -222,6 +223,13 @@ fn request(command: &Command) -> Request {
             for_ms: lasts.map(millis),
             reason: reason.clone(),
         },
+        Command::Alarms { twin, all } => Request::Alarms { twin: twin.clone(), all: *all },
+        Command::Ack { of } => {
+            let (twin, alarm) = split(of);
+            Request::Acknowledge { twin, alarm }
+        }
+        Command::Shelve { alarm, lasts } => shelve(alarm, Some(millis(*lasts))),
+        Command::Unshelve { alarm } => shelve(alarm, None),
         Command::Purge { twin, .. } => Request::Purge { twin: twin.clone() },
         Command::Plan => Request::Plan,
         Command::Reload { watch } | Command::Rollback { watch, .. } => {
@@ -242,6 +250,11 @@ fn request(command: &Command) -> Request {
             })
         }
     }
+}
+
+fn shelve(of: &str, for_ms: Option<u64>) -> Request {
+    let (twin, alarm) = split(of);
+    Request::Shelve { twin, alarm: alarm.unwrap_or_default(), for_ms }
 }
 
 fn millis(time: std::time::Duration) -> u64 {
@@ -271,6 +284,7 @@ fn show(screen: &mut Screen, command: &Command, answer: &Answer) -> io::Result<(
         Answer::Maintained { twin, maintenance } => {
             twins::maintained(screen, twin, maintenance.as_ref())
         }
+        Answer::Alarms { alarms: shown } => alarms::alarms(screen, shown),
         Answer::Purged { twin } => screen.line(&format!("{twin} is gone for good")),
         Answer::Plan(planned) => plan::plan(screen, planned),
         Answer::Reloaded(reloaded) => plan::reloaded(screen, reloaded),

@@ -1,5 +1,6 @@
 //! The tool: asks the daemon over its socket and shows what it answers.
 
+mod alarms;
 mod check;
 mod client;
 mod commands;

@@ -5,6 +5,7 @@ use std::io;
 use control::{Command, Maintenance, Point, Relationship, Twin, Update, Why};
 use serde_json::Value;
 
+use super::alarms;
 use super::paint::{Paint, Screen};
 use super::table::{Cell, Table, time};
 
@@ -39,6 +40,7 @@ pub fn twins(screen: &mut Screen, twins: &[Twin], brief: bool) -> io::Result<()>
         for relationship in &twin.relationships {
             screen.line(&format!("  {} {}", relationship.name, relationship.target))?;
         }
+        twin.alarms.iter().try_for_each(|alarm| alarms::standing(screen, alarm))?;
         points(screen, &twin.points)?;
     }
     Ok(())

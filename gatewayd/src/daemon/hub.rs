@@ -152,6 +152,8 @@ impl Hub {
             ("thinned_segments", counters.thinned_segments),
             ("dropped_segments", counters.dropped_segments),
             ("memory_only", counters.memory_only),
+            ("refused", counters.refused),
+            ("refused_transitions", counters.refused_transitions),
             ("syncs", counters.syncs),
             ("durable", statistics.durable.0),
         ];

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use control::{Answer, Code, Failure, Request};
 use tokio::sync::{mpsc, oneshot};
-use twin::{Boottime, GatewayEvent, Handle, Input, Name, Principal, TwinId};
+use twin::{Boottime, Care, GatewayEvent, Handle, Input, Name, Principal, TwinId};
 
 use super::socket::{Answers, Replies};
 use super::view::{self, Viewpoint};
-use super::{command, find, history, lasting, line_bytes, watch, why};
+use super::{alarms, command, find, history, lasting, line_bytes, watch, why};
 use crate::daemon::{self, Hub};
 
 /// Answers requests from what the hub shows.
@@ -48,6 +48,11 @@ impl Answers for Control {
             Request::Maintain { twin, for_ms, reason } => {
                 lasting::maintain(hub, by, &twin, for_ms, &reason).await
             }
+            Request::Alarms { twin, all } => alarms::show(hub, twin.as_deref(), all),
+            Request::Acknowledge { twin, alarm } => {
+                alarms::care(hub, by, &twin, alarm.as_deref(), Care::Acknowledge(None)).await
+            }
+            Request::Shelve { twin, alarm, for_ms } => shelve(hub, by, &twin, &alarm, for_ms).await,
             Request::Purge { twin } => lasting::purge(hub, by, &twin).await,
             Request::Plan => plan(hub).await,
             Request::Reload { window_ms } => return reload(hub, window_ms, replies).await,
@@ -120,6 +125,21 @@ async fn writes(hub: &Hub, by: &Principal, on: Option<bool>) -> Result<Answer, F
         tracing::warn!("{by} switched writes {}", if on { "on" } else { "off" });
     }
     Ok(Answer::Writes(hub.store.read(daemon::writes)))
+}
+
+async fn shelve(
+    hub: &Hub,
+    by: &Principal,
+    twin: &str,
+    alarm: &str,
+    for_ms: Option<u64>,
+) -> Result<Answer, Failure> {
+    let micros = for_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000));
+    if for_ms == Some(0) || micros > Care::LONGEST {
+        let words = "an alarm is shelved for some time, 30 days at the longest";
+        return Err(Failure::new(Code::BadRequest, words));
+    }
+    alarms::care(hub, by, twin, Some(alarm), Care::Shelve(micros)).await
 }
 
 fn stopping() -> Failure {

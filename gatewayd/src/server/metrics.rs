@@ -43,6 +43,8 @@ struct Entanglement {
     twin: String,
     life_cycle: i64,
     entangled: Option<twin::Entangled>,
+    /// By name, whether it is active, and whether it waits for somebody.
+    alarms: Vec<(String, bool, bool)>,
 }
 
 impl Snapshot {
@@ -72,7 +74,18 @@ impl Entanglement {
             twin: twin.id().to_string(),
             life_cycle: i64::from(twin.life_cycle() as u8),
             entangled: twin.entangled().map(|(_, entangled)| entangled),
+            alarms: super::alarms::indexes(twin).map(|index| alarm(twin, index)).collect(),
         }
+    }
+
+    fn alarms(
+        &self,
+        of: fn(&(String, bool, bool)) -> bool,
+    ) -> impl Iterator<Item = (Labels<'_>, i64)> {
+        self.alarms.iter().map(move |alarm| {
+            let labels = vec![("twin", self.twin.as_str()), ("alarm", alarm.0.as_str())];
+            (labels, i64::from(of(alarm)))
+        })
     }
 
     fn factors(&self) -> impl Iterator<Item = (Labels<'_>, f64)> {
@@ -138,6 +151,11 @@ impl Collector for Snapshot {
         let factors: Vec<_> = self.twins.iter().flat_map(Entanglement::factors).collect();
         let help = "How closely the twin follows its asset, 0 to 1; the value is the product of its factors";
         out.gauge("twin_entanglement", help, &factors)?;
+        let active: Vec<_> = self.twins.iter().flat_map(|t| t.alarms(|alarm| alarm.1)).collect();
+        out.gauge("twin_alarm_active", "Whether the cause of an alarm is present", &active)?;
+        let waiting: Vec<_> = self.twins.iter().flat_map(|t| t.alarms(|alarm| alarm.2)).collect();
+        let help = "Whether an alarm waits to be acknowledged and is not shelved";
+        out.gauge("twin_alarm_waiting", help, &waiting)?;
         let units = status.units.iter();
         let restarts: Vec<_> =
             units.map(|unit| (vec![("unit", unit.name.as_str())], unit.restarts)).collect();
@@ -213,6 +231,13 @@ fn counts<'a>(
     counts: &'a [(String, u64)],
 ) -> impl Iterator<Item = (Labels<'a>, u64)> {
     counts.iter().map(move |(what, n)| (vec![(kind, name), ("what", what.as_str())], *n))
+}
+
+fn alarm(twin: &twin::Twin, index: u16) -> (String, bool, bool) {
+    let state = twin.alarms().get(&index).map(|standing| standing.event.state);
+    let active = state.is_some_and(|state| state.active);
+    let waits = state.is_some_and(|state| !state.acknowledged && !state.shelved);
+    (super::find::name(twin.description(), index), active, waits)
 }
 
 struct Out<'a>(DescriptorEncoder<'a>);

@@ -1,5 +1,6 @@
 //! The servers: the control socket, health and metrics. All on a thread of their own.
 
+mod alarms;
 mod answers;
 mod buckets;
 mod command;

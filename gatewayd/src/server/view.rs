@@ -3,8 +3,9 @@
 use control::{Point, Update};
 use serde_json::Value as Json;
 use twin::{
-    Body, Boottime, Class, Commit, Description, GatewayEvent, Handle, Maintenance, Moment, Quality,
-    Reading, Reported, Seq, SourceClock, State, Step, TimeBase, Twin, Value, ValueType, What,
+    Body, Boottime, Class, Commit, ConditionState, Description, GatewayEvent, Handle, Kind,
+    Maintenance, Moment, Quality, Reading, Reported, Seq, SourceClock, State, Step, TimeBase, Twin,
+    Value, ValueType, What,
 };
 
 /// What the view of a twin needs besides the state.
@@ -34,6 +35,9 @@ pub fn twin(state: &State, twin: &Twin, view: &Viewpoint<'_>) -> control::Twin {
         maintenance: twin.maintenance().map(maintenance),
         disabled: None,
         relationships: relationships(twin),
+        alarms: super::alarms::indexes(twin)
+            .filter_map(|index| super::alarms::alarm(state, twin, index, false, view.now))
+            .collect(),
         points: indexes(description).map(|index| point(state, twin, index, view)).collect(),
     }
 }
@@ -70,9 +74,10 @@ pub fn entanglement(twin: &Twin) -> Option<control::Entanglement> {
     })
 }
 
-/// The indexes of the points in use.
+/// The indexes of the points in use that have values or take commands.
 pub fn indexes(description: &Description) -> impl Iterator<Item = u16> {
-    (0u16..).zip(&description.points).filter(|(_, point)| !point.retired).map(|(index, _)| index)
+    let points = (0u16..).zip(&description.points);
+    points.filter(|(_, p)| !p.retired && p.spec.kind != Kind::Event).map(|(index, _)| index)
 }
 
 /// A point and what is known of it.
@@ -286,7 +291,10 @@ fn happened(
             };
             ("command", Some(format!("{} {words}", command.0)))
         }
-        What::Event(event) => ("event", Some(format!("{} {}", name(event.index), event.text))),
+        What::Event(event) => {
+            let words = format!("{} {}: {}", name(event.index), states(event.state), event.text);
+            ("event", Some(words))
+        }
         What::Related(r) => ("related", Some(format!("{} {}", r.name, r.target))),
         What::Unrelated(r) => ("unrelated", Some(format!("{} {}", r.name, r.target))),
         What::Maintained(Some(m)) => {
@@ -305,6 +313,17 @@ fn happened(
     };
     (update.what, update.detail) = (word.into(), detail);
     Some(())
+}
+
+/// Where an alarm stands, in words; a plain event stands nowhere.
+fn states(of: ConditionState) -> &'static str {
+    match of {
+        ConditionState { shelved: true, .. } => "is shelved",
+        ConditionState { active: true, acknowledged: false, .. } => "is active",
+        ConditionState { active: true, acknowledged: true, .. } => "is active and acknowledged",
+        ConditionState { active: false, acknowledged: true, .. } => "is over and acknowledged",
+        ConditionState { active: false, .. } => "is over",
+    }
 }
 
 /// An outcome in words.

@@ -6,13 +6,14 @@ use adapter::{BreakerState, Inspection};
 use control::{Answer, Failure, Section, Why};
 use settings::Duration as Span;
 use twin::{
-    Acquisition, Boottime, Description, Handle, PointSpec, Report, Twin, TwinId, Value, ValueType,
+    Acquisition, Boottime, Description, Handle, Moment, PointSpec, Report, State, Twin, TwinId,
+    Value, ValueType,
 };
 use twin_store::Fresh;
 
 use super::answers::reads;
-use super::find;
 use super::view::{self, Viewpoint};
+use super::{alarms, find};
 use crate::daemon::Hub;
 
 /// How long the line may take to answer: it does so between two transactions.
@@ -48,6 +49,9 @@ pub async fn why(hub: &Hub, id: &str, point: Option<&str>) -> Result<Answer, Fai
     Ok(Answer::Why(why))
 }
 
+/// The index of an alarm, and that of the point that it watches.
+type Alarmed = (u16, Option<u16>);
+
 type Known = (TwinId, Option<u16>, Why, Option<(Handle, u16)>);
 
 /// What the state says.
@@ -61,20 +65,33 @@ fn known(hub: &Hub, id: &str, point: Option<&str>) -> Result<Known, Failure> {
         let mut sections = vec![about_twin(twin)];
         sections
             .extend(view::entanglement(twin).map(|entanglement| about_entanglement(&entanglement)));
+        let watched = index.and_then(|index| watched(twin, index));
+        let of_point = |of: &&Alarmed| index.is_none_or(|at| of.0 == at || of.1 == Some(at));
+        sections.extend(about_alarms(state, twin, view.now, of_point));
         let mut verdict = format!("{}", twin.life_cycle());
-        if let Some(index) = index {
-            let shown = view::point(state, twin, index, &view);
-            let cause = shown.cause.as_ref().map(|c| format!(", {c}")).unwrap_or_default();
-            let value = shown.text.clone().unwrap_or_else(|| "no value".into());
-            let unit = shown.unit.as_ref().map(|u| format!(" {u}")).unwrap_or_default();
-            verdict = format!("{value}{unit}, {}{cause}; twin {verdict}", shown.quality);
-            sections.push(about_reading(&shown));
-            sections.push(about_point(description, index));
+        match index {
+            Some(index) if watched.is_some() => {
+                let alarm = alarms::alarm(state, twin, index, true, view.now);
+                let (stands, text) = alarm.map(|alarm| (stands(&alarm), alarm.text)).unzip();
+                let text = text.unwrap_or_default();
+                verdict = format!("{}: {text}; twin {verdict}", stands.unwrap_or_default());
+            }
+            Some(index) => {
+                let shown = view::point(state, twin, index, &view);
+                let cause = shown.cause.as_ref().map(|c| format!(", {c}")).unwrap_or_default();
+                let value = shown.text.clone().unwrap_or_else(|| "no value".into());
+                let unit = shown.unit.as_ref().map(|u| format!(" {u}")).unwrap_or_default();
+                verdict = format!("{value}{unit}, {}{cause}; twin {verdict}", shown.quality);
+                sections.push(about_reading(&shown));
+                sections.push(about_point(description, index));
+            }
+            None => {}
         }
         let group = index.and_then(|i| description.point(i)).map(|p| (twin.handle(), p.spec.group));
         let name = index.map(|index| find::name(description, index));
         let why = Why { twin: id.into(), point: name, verdict, sections };
-        Ok((twin.id().clone(), index, why, group))
+        // The line knows what is read, not what is made of it.
+        Ok((twin.id().clone(), watched.or(index), why, group))
     })
 }
 
@@ -116,6 +133,54 @@ fn about_entanglement(of: &control::Entanglement) -> Section {
         ("window", format!("{} s", seconds(of.window_ms))),
     ];
     section("entanglement", rows)
+}
+
+/// The alarms of a twin, or those of a point: when each is raised, and how it stands.
+fn about_alarms(
+    state: &State,
+    twin: &Twin,
+    now: Moment,
+    wanted: impl Fn(&&Alarmed) -> bool,
+) -> Option<Section> {
+    let watched = |index| watched(twin, index);
+    let all: Vec<Alarmed> = alarms::indexes(twin).map(|index| (index, watched(index))).collect();
+    let rows = all.iter().filter(wanted).filter_map(|(index, _)| {
+        let alarm = alarms::alarm(state, twin, *index, true, now)?;
+        let when = alarm.when.as_ref().map(|when| format!("raised while {when}"));
+        let when = when.unwrap_or_default();
+        let delays = twin.rule(*index).map(delays).unwrap_or_default();
+        Some((alarm.alarm.clone(), format!("{}; {when}{delays}", stands(&alarm))))
+    });
+    let rows: Vec<(String, String)> = rows.collect();
+    (!rows.is_empty()).then(|| Section { title: "alarms".into(), rows })
+}
+
+/// The index of the point that an alarm watches.
+fn watched(twin: &Twin, index: u16) -> Option<u16> {
+    let rule = twin.rule(index)?;
+    twin.description().find(rule.feature.as_str(), rule.point.as_str())
+}
+
+fn stands(alarm: &control::TwinAlarm) -> String {
+    let present = match (alarm.active, alarm.acknowledged) {
+        (true, false) => "active",
+        (true, true) => "active, acknowledged",
+        (false, false) => "over, not acknowledged",
+        (false, true) => "normal",
+    };
+    format!("{present}{}", if alarm.shelved { ", shelved" } else { "" })
+}
+
+fn delays(rule: &twin::Alarm) -> String {
+    let time = |micros: i64| Span::from_micros(u64::try_from(micros).unwrap_or(0));
+    let mut words = String::new();
+    if rule.delay > 0 {
+        words += &format!(" for {}", time(rule.delay));
+    }
+    if rule.clear_delay > 0 {
+        words += &format!(", cleared when that is over for {}", time(rule.clear_delay));
+    }
+    words
 }
 
 fn about_reading(point: &control::Point) -> Section {

@@ -1,6 +1,7 @@
 //! The daemon as a process: a device served by bytes written by hand becomes a twin, is commanded, and is remembered.
 #![cfg(test)]
 
+mod alarms;
 mod bad_day;
 mod conditioning;
 mod entangled;

@@ -108,6 +108,8 @@ pub enum Document {
     LifeCycle,
     /// How closely it follows its asset.
     Entanglement,
+    /// Which of its alarms stand.
+    Alarms,
     /// The state of the feature with this index.
     Feature(u16),
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use twin::{
-    Access, Acquisition, Body, Boottime, Commit, Declaration, Description, GatewayEvent, Group,
-    Handle, IntKind, Kind, Moment, Nameplate, Origin, PointSpec, Report, Seq, State, Timestamp,
-    ValueType, What, Writable,
+    Access, Acquisition, Alarm, Body, Boottime, Commit, Condition, Declaration, Description,
+    GatewayEvent, Group, Handle, IntKind, Kind, Moment, Nameplate, Origin, PointSpec, Report, Seq,
+    State, Timestamp, ValueType, What, Writable,
 };
 
 /// The boot of the samples.
@@ -49,6 +49,17 @@ pub(crate) fn declaration() -> Declaration {
     mode.access.writable = Some(Writable { range: None, ..writable.clone() });
     let mut reset = point("heating/reset", Kind::Action, ValueType::Bool, None);
     reset.access.writable = Some(Writable { range: None, ..writable });
+    let mut overvoltage = point("electrical/overvoltage", Kind::Event, ValueType::Bool, None);
+    overvoltage.rules.alarm = Some(Arc::new(Alarm {
+        feature: "electrical".parse().unwrap(),
+        point: "voltage".parse().unwrap(),
+        when: Condition::Above { limit: 253.0, hysteresis: 3.0 },
+        severity: 800,
+        delay: 0,
+        clear_delay: 0,
+        acknowledge: true,
+        text: "voltage above the limit".into(),
+    }));
     Declaration {
         model: Some("acme/em-100".into()),
         nameplate: Nameplate {
@@ -70,6 +81,7 @@ pub(crate) fn declaration() -> Declaration {
             mode,
             reset,
             point("heating/overheated", Kind::Event, ValueType::Bool, None),
+            overvoltage,
         ],
         semantics: vec!["https://saref.etsi.org/saref4ener/Meter".into()],
         policy: twin::Policy::default(),

@@ -243,6 +243,7 @@ async fn priorities(version: Version) {
         occurred: TimeBase::gateway(Boottime(gateway.clock.boottime())),
         text: "too hot".into(),
         fields: None,
+        until: None,
     };
     gateway.change(Origin::Asset, What::Event(event)).await;
     let watch = gateway.link(slow(), &stop);

@@ -61,6 +61,7 @@ async fn what_no_broker_takes_for_its_size_is_passed_over_on_record() {
         occurred: TimeBase::gateway(Boottime(gateway.clock.boottime())),
         text: "too hot ".repeat(99).into(),
         fields: None,
+        until: None,
     };
     for energy in 0..50 {
         gateway.change(Origin::Asset, What::Event(event.clone())).await;

@@ -51,6 +51,7 @@ async fn alarm(gateway: &Gateway, text: &str) {
         occurred: TimeBase::gateway(Boottime(gateway.clock.boottime())),
         text: text.into(),
         fields: None,
+        until: None,
     };
     gateway.change(Origin::Asset, What::Event(event)).await;
 }

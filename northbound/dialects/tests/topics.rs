@@ -166,10 +166,35 @@ async fn story() -> Vec<(&'static str, Message)> {
         occurred: TimeBase::gateway(Boottime(2_500_000)),
         text: "flow temperature above 95 °C".into(),
         fields: None,
+        until: None,
     };
     let seq = story.then(Origin::Asset, What::Event(event)).await;
     story.show("event", seq);
-    let historical = story.message(Seq(seq.0 - 3), true);
+    let alarm = |active, acknowledged| Event {
+        index: 7,
+        instance: Arc::from([0, 0, 0, 1, 0, 0, 0, 1]),
+        severity: 800,
+        state: ConditionState { active, acknowledged, ..ConditionState::default() },
+        occurred: TimeBase::gateway(Boottime(2_600_000)),
+        text: "voltage above the limit: 254.1 V".into(),
+        fields: None,
+        until: None,
+    };
+    let raised = story.then(Origin::Keeper, What::Event(alarm(true, false))).await;
+    story.show("event-alarm", raised);
+    let care = |key: &str, care: &twin::Care| {
+        let deadline = Deadline::after(sample::now(), 60_000_000);
+        let asked = Some(sample::now().utc.unwrap());
+        What::Command(Command { key: key.into(), index: 7, order: care.order(), deadline, asked })
+    };
+    let seq = story.then(cloud(), care("a-1", &twin::Care::Acknowledge(None))).await;
+    story.show("outcome-alarm", seq);
+    let seq = story.then(cloud(), What::Event(alarm(true, true))).await;
+    story.show("event-acknowledged", seq);
+    let until = Some(Deadline::after(sample::now(), 7_200_000_000));
+    story.then(cloud(), What::Event(Event { until, ..alarm(true, true) })).await;
+    story.document("alarms", Document::Alarms);
+    let historical = story.message(Seq(11), true);
     story.examples.push(("stream-hist", historical));
     let entangled = twin::Entangled { timeliness: 1.0, reliability: 0.75, availability: 1.0 };
     let seq = story.then(Origin::Keeper, What::Entangled(entangled)).await;

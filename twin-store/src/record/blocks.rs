@@ -3,7 +3,9 @@
 //! They stand at the end of a `Described` record, and in a section of their own in a snapshot, where descriptions lie
 //! in the middle. A description that asks nothing has no blocks, and its bytes are those of the first form.
 
-use twin::{Description, Measuring, Pace, Point, Report, Thresholds};
+use std::sync::Arc;
+
+use twin::{Alarm, Condition, Description, Measuring, Pace, Point, Report, Thresholds};
 
 use crate::codec::{Put, Take};
 
@@ -12,6 +14,7 @@ const PACE: u8 = 1;
 const PERCENT: u8 = 2;
 const OPTIONAL: u8 = 3;
 const MEASURING: u8 = 4;
+const ALARM: u8 = 5;
 
 pub(crate) fn put(out: &mut impl Put, d: &Description) {
     let pace = |p: &Point| Some(p.spec.rules.pace).filter(|pace| *pace != Pace::default());
@@ -35,6 +38,7 @@ pub(crate) fn put(out: &mut impl Put, d: &Description) {
         put_measuring(&mut block, &d.policy.entanglement);
         put_block(out, MEASURING, &block);
     }
+    points(out, ALARM, d, |p| p.spec.rules.alarm.clone(), |out, alarm| put_alarm(out, &alarm));
 }
 
 /// Adds to the description what the blocks say, to the end of the bytes.
@@ -51,6 +55,10 @@ pub(crate) fn take(take: &mut Take<'_>, d: &mut Description) -> Option<()> {
                 Some(())
             })?,
             OPTIONAL => d.policy.optional = block.list(Take::text)?,
+            ALARM => each(&mut block, d, |t, point| {
+                point.spec.rules.alarm = Some(Arc::new(take_alarm(t)?));
+                Some(())
+            })?,
             MEASURING => d.policy.entanglement = take_measuring(&mut block)?,
             _ => {}
         }
@@ -78,6 +86,73 @@ fn take_measuring(take: &mut Take<'_>) -> Option<Measuring> {
     let (window, timeliness) = (take.i64()?, take.i64()?);
     let thresholds = take.option(thresholds)?;
     Some(Measuring { window, timeliness, thresholds, strong: take.bool()? })
+}
+
+fn put_alarm(out: &mut impl Put, alarm: &Alarm) {
+    // Its length first: a later form may have more to say of each.
+    let mut of = Vec::new();
+    of.put_text(alarm.feature.as_str());
+    of.put_text(alarm.point.as_str());
+    match &alarm.when {
+        Condition::Above { limit, hysteresis } => {
+            of.put_u8(0);
+            of.put_f64(*limit);
+            of.put_f64(*hysteresis);
+        }
+        Condition::Below { limit, hysteresis } => {
+            of.put_u8(1);
+            of.put_f64(*limit);
+            of.put_f64(*hysteresis);
+        }
+        Condition::Bits(mask) => {
+            of.put_u8(2);
+            of.put_u64(*mask);
+        }
+        Condition::Is(codes) => {
+            of.put_u8(3);
+            of.put_len(codes.len());
+            codes.iter().for_each(|code| of.put_f64(*code));
+        }
+        Condition::Rate { change, time } => {
+            of.put_u8(4);
+            of.put_f64(*change);
+            of.put_i64(*time);
+        }
+        Condition::Stale(time) => {
+            of.put_u8(5);
+            of.put_i64(*time);
+        }
+    }
+    of.put_u16(alarm.severity);
+    of.put_i64(alarm.delay);
+    of.put_i64(alarm.clear_delay);
+    of.put_bool(alarm.acknowledge);
+    of.put_text(&alarm.text);
+    out.put_bytes(&of);
+}
+
+fn take_alarm(take: &mut Take<'_>) -> Option<Alarm> {
+    let mut t = Take(take.bytes()?);
+    let (feature, point) = (t.parsed()?, t.parsed()?);
+    let when = match t.u8()? {
+        0 => Condition::Above { limit: t.f64()?, hysteresis: t.f64()? },
+        1 => Condition::Below { limit: t.f64()?, hysteresis: t.f64()? },
+        2 => Condition::Bits(t.u64()?),
+        3 => Condition::Is(t.list(Take::f64)?.into()),
+        4 => Condition::Rate { change: t.f64()?, time: t.i64()? },
+        5 => Condition::Stale(t.i64()?),
+        _ => return None,
+    };
+    Some(Alarm {
+        feature,
+        point,
+        when,
+        severity: t.u16()?,
+        delay: t.i64()?,
+        clear_delay: t.i64()?,
+        acknowledge: t.bool()?,
+        text: t.text()?,
+    })
 }
 
 fn put_block(out: &mut impl Put, tag: u8, block: &[u8]) {

@@ -27,13 +27,13 @@ pub(crate) fn put(out: &mut impl Put, c: &Command) {
     put_timestamp(out, c.asked);
 }
 
-fn put_deadline(out: &mut impl Put, deadline: Deadline) {
+pub(crate) fn put_deadline(out: &mut impl Put, deadline: Deadline) {
     out.put(&deadline.boot.0);
     out.put_i64(deadline.at.0);
     put_timestamp(out, deadline.utc);
 }
 
-fn take_deadline(take: &mut Take<'_>) -> Option<Deadline> {
+pub(crate) fn take_deadline(take: &mut Take<'_>) -> Option<Deadline> {
     let (boot, at) = (take_boot(take)?, Boottime(take.i64()?));
     Some(Deadline { boot, at, utc: take_timestamp(take)? })
 }

@@ -5,6 +5,7 @@ use twin::{
     Trigger, What,
 };
 
+use super::command::{put_deadline, take_deadline};
 use super::common::{put_clocked, take_clocked};
 use super::value::{put_tagged, take_tagged};
 use crate::codec::{Put, Take};
@@ -14,11 +15,15 @@ pub(crate) fn put(out: &mut impl Put, at: Boottime, e: &Event) {
     out.put_bytes(&e.instance);
     out.put_u16(e.severity);
     let s = e.state;
-    let flags = [s.active, s.acknowledged, s.confirmed, s.shelved];
+    let flags = [s.active, s.acknowledged, s.confirmed, s.shelved, e.until.is_some()];
     out.put_u8(flags.iter().enumerate().map(|(i, on)| u8::from(*on) << i).sum());
     put_clocked(out, at, e.occurred);
     out.put_text(&e.text);
     out.put_option(e.fields.as_ref(), |out, v| put_tagged(out, v));
+    // The first form ended here, and had no flag for it.
+    if let Some(until) = e.until {
+        put_deadline(out, until);
+    }
 }
 
 pub(crate) fn take(take: &mut Take<'_>, at: Boottime) -> Option<Event> {
@@ -35,6 +40,7 @@ pub(crate) fn take(take: &mut Take<'_>, at: Boottime) -> Option<Event> {
         occurred: take_clocked(take, at)?,
         text: take.text()?,
         fields: take.option(take_tagged)?,
+        until: if on(4) { Some(take_deadline(take)?) } else { None },
     })
 }
 

@@ -52,36 +52,34 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
+fn deadline() -> impl Strategy<Value = Deadline> {
+    let utc = option::of(any::<i64>().prop_map(Timestamp));
+    (any::<[u8; 16]>(), any::<i64>(), utc).prop_map(|(boot, at, utc)| Deadline {
+        boot: BootId(boot),
+        at: Boottime(at),
+        utc,
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let order =
         prop_oneof![value().prop_map(Order::Write), option::of(value()).prop_map(Order::Call)];
-    let stamp = || option::of(any::<i64>().prop_map(Timestamp));
-    (text(), any::<u16>(), order, any::<[u8; 16]>(), any::<i64>(), stamp(), stamp()).prop_map(
-        |(key, index, order, boot, at, utc, asked)| Command {
-            key,
-            index,
-            order,
-            deadline: Deadline { boot: BootId(boot), at: Boottime(at), utc },
-            asked,
-        },
+    let asked = option::of(any::<i64>().prop_map(Timestamp));
+    (text(), any::<u16>(), order, deadline(), asked).prop_map(
+        |(key, index, order, deadline, asked)| Command { key, index, order, deadline, asked },
     )
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let instance = vec(any::<u8>(), 0..20);
-    (any::<u16>(), instance, any::<u16>(), flags, time(), text(), option::of(value())).prop_map(
-        |(
-            index,
-            instance,
-            severity,
-            (active, acknowledged, confirmed, shelved),
-            occurred,
-            text,
-            fields,
-        )| {
+    let words = (text(), option::of(value()), option::of(deadline()));
+    (any::<u16>(), instance, any::<u16>(), flags, time(), words).prop_map(
+        |(index, instance, severity, flags, occurred, (text, fields, until))| {
+            let (active, acknowledged, confirmed, shelved) = flags;
             let state = ConditionState { active, acknowledged, confirmed, shelved };
-            Event { index, instance: instance.into(), severity, state, occurred, text, fields }
+            let instance = instance.into();
+            Event { index, instance, severity, state, occurred, text, fields, until }
         },
     )
 }
@@ -170,20 +168,9 @@ fn what(description: &Description) -> impl Strategy<Value = What> + use<> {
         [0f32..=1.0, 0f32..=1.0, 0f32..=1.0].prop_map(|[timeliness, reliability, availability]| {
             What::Entangled(Entangled { timeliness, reliability, availability })
         }),
-        option::of((
-            any::<i64>(),
-            any::<[u8; 16]>(),
-            option::of(any::<i64>()),
-            text(),
-            principal()
-        ))
-        .prop_map(|m| What::Maintained(m.map(|(at, boot, utc, reason, by)| {
-            Maintenance {
-                until: Deadline { boot: BootId(boot), at: Boottime(at), utc: utc.map(Timestamp) },
-                reason,
-                by,
-            }
-        }))),
+        option::of((deadline(), text(), principal())).prop_map(|m| {
+            What::Maintained(m.map(|(until, reason, by)| Maintenance { until, reason, by }))
+        }),
         Just(What::Purged),
     ];
     prop_oneof![first, second]

@@ -77,6 +77,7 @@ fn whats() -> Vec<(Origin, What)> {
         occurred: TimeBase::device(Timestamp(1_800_000_000_500_000)),
         text: "dry run".into(),
         fields: Some(Value::Record(Arc::new([Value::Float(0.5), Value::Bytes(Arc::new([9]))]))),
+        until: None,
     };
     let summary = EnvelopeEntry {
         index: 0,
@@ -250,6 +251,13 @@ fn reads(name: &str, history: Vec<Commit>) {
 #[test]
 fn a_golden_snapshot_reads_as_it_was_written() {
     let (_, state) = segment(history());
+    // Alarms came later, as a block of their own.
+    let mut parts = state.parts();
+    parts.twins.iter_mut().flatten().for_each(|twin| {
+        twin.alarms.clear();
+        twin.alarmed = Seq(0);
+    });
+    let state = State::from_parts(parts);
     let floors = [Seq(2), Seq(0), Seq(0)];
     let bytes = snapshot::encode(Seq(18), true, &state, &links(), floors, &Ranges::default());
     let golden = golden("state-v1.snap", &bytes);
@@ -293,6 +301,20 @@ fn what_configuration_asks_later_stands_behind_the_first_form_of_a_snapshot() {
         by: Principal { kind: PrincipalKind::User, name: "ada".into() },
     };
     twin.maintained = Some((Seq(9), Some(maintenance)));
+    let described = Arc::make_mut(&mut twin.description);
+    described.points[2].spec.rules.alarm = Some(Arc::new(twin::Alarm {
+        feature: "flow".parse().unwrap(),
+        point: "rate".parse().unwrap(),
+        when: twin::Condition::Rate { change: 0.5, time: 60_000_000 },
+        severity: 700,
+        delay: 1,
+        clear_delay: 2,
+        acknowledge: true,
+        text: "dry run".into(),
+    }));
+    let alarm = twin.alarms.get_mut(&2).expect("an event of the history stands");
+    alarm.event.until = Some(Deadline { boot: BootId([3; 16]), at: Boottime(7), utc: None });
+    alarm.raised.0 = Seq(3);
     let asked = State::from_parts(parts);
     assert_ne!(asked, state);
     let floors = [Seq(0); 3];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::{
-    BootId, Boottime, Closeness, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value,
+    BootId, Boottime, Care, Closeness, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value,
 };
 
 /// A command's own identity: the sequence number of the commit that accepted it.
@@ -180,6 +180,7 @@ reasons! {
     Rate = 24, "rate", "More commands came than the caller may give; nothing was recorded.";
     Entanglement = 25, "entanglement", "The twin does not follow its asset closely enough for commands.";
     Maintenance = 29, "maintenance", "The asset is under maintenance.";
+    NotStanding = 30, "not-standing", "The alarm does not stand, or another occurrence of it does.";
 }
 
 impl Reason {
@@ -295,6 +296,15 @@ pub fn admit(
     now: Moment,
 ) -> Result<(), (Reason, Arc<str>)> {
     let no = |reason: Reason, words: String| Err((reason, Arc::from(words)));
+    // Looking after an alarm asks nothing of the asset.
+    if twin.rule(command.index).is_some() {
+        if command.deadline.passed(now) {
+            return no(Reason::Late, "the deadline has passed".into());
+        }
+        let care = Care::of(&command.order).map_err(|words| (Reason::WrongType, words.into()))?;
+        let done = twin.care(command.index, &care, now);
+        return done.map(drop).or_else(|words| no(Reason::NotStanding, words));
+    }
     if !state.writes_on() {
         return no(
             Reason::WritesOff,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{TimeBase, Value};
+use crate::{Deadline, TimeBase, Value};
 
 /// One occurrence of a declared event, or a step of a stateful one (an alarm).
 ///
@@ -23,6 +23,8 @@ pub struct Event {
     pub text: Arc<str>,
     /// Further fields, as the description declares them.
     pub fields: Option<Value>,
+    /// Until when an operator silenced it; `None` where nobody did.
+    pub until: Option<Deadline>,
 }
 
 /// The identity of one occurrence; at most 255 bytes.

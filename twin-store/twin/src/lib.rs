@@ -7,6 +7,7 @@
 //!
 //! Read in this order: [`Value`], [`Quality`], [`Description`], [`Reported`], [`Change`], [`Twin`], [`State`].
 
+mod alarm;
 mod change;
 mod command;
 mod conditioning;
@@ -30,6 +31,7 @@ mod time;
 mod twin;
 mod value;
 
+pub use alarm::{Alarm, Care, Condition, Standing};
 pub use change::{
     Accepted, Binding, Body, Change, Commit, GapCause, GatewayEvent, GroupCounts, Input, Origin,
     Principal, PrincipalKind, Receipt, Refusal, Seen, Seq, Submission, What,

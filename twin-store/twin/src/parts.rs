@@ -7,8 +7,8 @@ use crate::state::alike;
 use crate::twin::Touched;
 use crate::{
     Binding, CommandId, CommandState, Description, Desired, Entangled, GroupCounts, Handle, Ledger,
-    LedgerEntry, LifeCycle, Maintenance, Principal, Reading, Relationship, Seq, State, Timeline,
-    Twin, TwinId,
+    LedgerEntry, LifeCycle, Maintenance, Principal, Reading, Relationship, Seq, Standing, State,
+    Timeline, Twin, TwinId,
 };
 
 /// Everything that a [`State`] is made of.
@@ -46,6 +46,8 @@ pub struct TwinParts {
     pub features: Vec<Touched>,
     pub entangled: Option<(Seq, Entangled)>,
     pub maintained: Option<(Seq, Option<Maintenance>)>,
+    pub alarms: BTreeMap<u16, Standing>,
+    pub alarmed: Seq,
 }
 
 impl State {
@@ -112,6 +114,8 @@ impl Twin {
             features: self.features.clone(),
             entangled: self.entangled,
             maintained: self.maintained.clone(),
+            alarms: self.alarms.clone(),
+            alarmed: self.alarmed,
         }
     }
 
@@ -137,6 +141,8 @@ impl Twin {
             features,
             entangled: parts.entangled,
             maintained: parts.maintained,
+            alarms: parts.alarms,
+            alarmed: parts.alarmed,
         }
     }
 }

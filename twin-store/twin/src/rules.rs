@@ -4,11 +4,15 @@
 
 use std::sync::Arc;
 
+use crate::Alarm;
+
 /// What is asked of one point.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     /// How often it reports, whatever it does.
     pub pace: Pace,
+    /// It is an alarm: an event that the gateway raises by this rule.
+    pub alarm: Option<Arc<Alarm>>,
 }
 
 /// How often a point that is polled reports, in microseconds between two of its commits.

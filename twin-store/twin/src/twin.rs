@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     Binding, Boottime, Closeness, CommandId, CommandState, Description, Desired, Entangled,
     GroupCounts, Handle, LifeCycle, Maintenance, Nameplate, Order, Origin, Principal, Quality,
-    Reading, Relationship, Reported, Seq, Stage, Step, TwinId, Value, What,
+    Reading, Relationship, Reported, Seq, Stage, Standing, Step, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
@@ -27,6 +27,8 @@ pub struct Twin {
     pub(crate) features: Vec<Touched>,
     pub(crate) entangled: Option<(Seq, Entangled)>,
     pub(crate) maintained: Option<(Seq, Option<Maintenance>)>,
+    pub(crate) alarms: BTreeMap<u16, Standing>,
+    pub(crate) alarmed: Seq,
 }
 
 /// How often a feature changed, and when last.
@@ -68,6 +70,8 @@ impl Twin {
             features: Vec::new(),
             entangled: None,
             maintained: None,
+            alarms: BTreeMap::new(),
+            alarmed: Seq(0),
         }
     }
 
@@ -161,6 +165,18 @@ impl Twin {
         self.maintained.as_ref().map_or(Seq(0), |(seq, _)| *seq)
     }
 
+    /// Events with a state that somebody has to look at: active, shelved, or not acknowledged yet; by index.
+    #[must_use]
+    pub fn alarms(&self) -> &BTreeMap<u16, Standing> {
+        &self.alarms
+    }
+
+    /// The last commit that changed what stands of its alarms.
+    #[must_use]
+    pub fn alarmed(&self) -> Seq {
+        self.alarmed
+    }
+
     /// What its entanglement is good for.
     #[must_use]
     pub fn closeness(&self) -> Closeness {
@@ -238,7 +254,10 @@ impl Twin {
             What::Described(description) => self.describe(seq, description),
             What::Reported(reported) => self.report(seq, reported),
             What::Backfilled(_) | What::Thinned(_) | What::Refused { .. } | What::Purged => false,
-            What::Event(event) => self.touch_point(seq, event.index),
+            What::Event(event) => {
+                self.stand(seq, event);
+                self.touch_point(seq, event.index)
+            }
             What::Heartbeat(counts) => {
                 self.counts.clone_from(counts);
                 false
@@ -283,6 +302,11 @@ impl Twin {
         self.description = description.clone();
         self.reported.resize_with(description.points.len(), || None);
         self.features.resize(description.features.len(), Touched::default());
+        let before = self.alarms.len();
+        self.alarms.retain(|index, _| description.point(*index).is_some_and(|p| !p.retired));
+        if self.alarms.len() < before {
+            self.alarmed = seq;
+        }
         for feature in &mut self.features {
             *feature = Touched { rev: feature.rev + 1, seq };
         }
@@ -405,7 +429,8 @@ impl Twin {
         let asked = self.desired.values().map(|desired| Seq(desired.command.0));
         let open = self.commands.keys().map(|id| Seq(id.0));
         let features = self.features.iter().map(|feature| feature.seq);
-        readings.chain(asked).chain(open).chain(features).chain([self.since])
+        let alarms = self.alarms.values().flat_map(|alarm| [alarm.seq, alarm.raised.0]);
+        readings.chain(asked).chain(open).chain(features).chain(alarms).chain([self.since])
     }
 
     /// The reading's value where it is good; what a control decision may use.

@@ -138,7 +138,7 @@ pub fn point(
         group: group?,
         access: Access { readable: true, writable },
         report,
-        rules: Rules { pace },
+        rules: Rules { pace, ..Rules::default() },
         value_type: value_type?.clone(),
     })
 }
@@ -186,7 +186,7 @@ fn writable(keys: &WordKeys, place: &Place, found: &mut Vec<Diagnostic>) -> Opti
     })
 }
 
-fn numeric(value_type: &ValueType) -> bool {
+pub(super) fn numeric(value_type: &ValueType) -> bool {
     matches!(
         value_type,
         ValueType::Int(_) | ValueType::F32 | ValueType::F64 | ValueType::Decimal { .. }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::Duration;
 
+use super::alarm::AlarmKeys;
 use super::entanglement::EntanglementKeys;
 use super::report::Deadband;
 
@@ -30,6 +31,9 @@ pub struct DeviceFile<S, P> {
     /// The points, `[[point]]`; one that the profile has too replaces its keys by the ones given here.
     #[serde(default)]
     pub point: Vec<PointKeys<P>>,
+    /// The alarms, `[[alarm]]`; one that the profile has too replaces its keys by the ones given here.
+    #[serde(default)]
+    pub alarm: Vec<AlarmKeys>,
     /// What the protocols add.
     #[serde(flatten)]
     pub sections: S,

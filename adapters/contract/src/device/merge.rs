@@ -14,9 +14,20 @@ pub trait Over {
     fn over(self, below: &Self) -> Self;
 }
 
-/// Implements [`Over`] for a struct of options: `over!(Struct: key, key, ...)`.
+/// Implements [`Over`] for a struct of options: `over!(Struct: key, key, ...)`. `over!(keyed Struct { name }: ...)` keeps what
+/// both have in common.
 #[macro_export]
 macro_rules! over {
+    (keyed $name:ty { $($same:ident),+ }: $($key:ident),+ $(,)?) => {
+        impl $crate::device::Over for $name {
+            fn over(self, below: &Self) -> Self {
+                Self {
+                    $($same: self.$same,)+
+                    $($key: self.$key.or_else(|| below.$key.clone()),)+
+                }
+            }
+        }
+    };
     ($name:ty: $($key:ident),+ $(,)?) => {
         impl $crate::device::Over for $name {
             fn over(self, below: &Self) -> Self {

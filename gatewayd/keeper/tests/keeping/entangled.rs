@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use twin::{Entangled, LifeCycle, Measuring, Seq, Thresholds, Trigger, What};
+use twin::{Entangled, LifeCycle, Measuring, Thresholds, Trigger, What};
 
 use crate::{Run, S, description, first_run, id};
 
@@ -36,24 +36,6 @@ impl Run {
 
     fn said(&self) -> Option<Entangled> {
         self.store.read(|state| Some(state.twin(&id())?.entangled()?.1))
-    }
-
-    /// What happened to the twin, from the beginning of the log.
-    async fn log(&self) -> Vec<What> {
-        let mut follower = self.store.follow(Seq(1));
-        let mut all = Vec::new();
-        while let Ok(frames) =
-            tokio::time::timeout(Duration::from_millis(200), follower.next()).await
-        {
-            let commits = self.store.read(|state| {
-                frames.iter().filter_map(|frame| frame.commit(state)).collect::<Vec<_>>()
-            });
-            all.extend(commits.into_iter().filter_map(|commit| match commit.body {
-                twin::Body::Twin { what, .. } => Some(what),
-                twin::Body::Gateway(_) => None,
-            }));
-        }
-        all
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alarms;
 mod entangled;
+mod many;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +17,8 @@ use twin::{
     Accepted, Access, Acquisition, BootId, Boottime, Change, Command, CommandId, CommandOrder,
     Deadline, Declaration, Description, Entry, Group, Input, IntKind, Kind, LifeCycle, Moment,
     Order, Origin, Outcome, PointSpec, Principal, PrincipalKind, Quality, Reason, Receipt, Refusal,
-    Report, Reported, Seen, Stage, Step, Submission, TimeBase, Timestamp, TwinId, Value, ValueType,
-    What, Writable,
+    Report, Reported, Seen, Seq, Stage, Step, Submission, TimeBase, Timestamp, TwinId, Value,
+    ValueType, What, Writable,
 };
 use twin_store::{Directory, Opened, Options, Store, open};
 
@@ -121,11 +123,7 @@ impl Run {
     }
 
     async fn ask(&self, key: &str, value: u64, seconds: i64) -> CommandId {
-        let now = Moment {
-            boottime: Boottime(self.clock.boottime()),
-            boot: BootId(self.clock.boot()),
-            utc: self.clock.utc().map(Timestamp),
-        };
+        let now = self.moment();
         let deadline = Deadline::after(now, seconds * S);
         let command = Command {
             key: key.into(),
@@ -143,6 +141,36 @@ impl Run {
     async fn sent(&self, command: CommandId, expected: u64) -> Result<Accepted, Refusal> {
         let step = Step::Sent { expected: Value::Unsigned(expected) };
         self.tell(Origin::Asset, What::Step { command, step }).await
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            boottime: Boottime(self.clock.boottime()),
+            boot: BootId(self.clock.boot()),
+            utc: self.clock.utc().map(Timestamp),
+        }
+    }
+
+    /// What happened to twins, from the beginning of the log.
+    async fn happened(&self) -> Vec<(TwinId, What)> {
+        let mut follower = self.store.follow(Seq(1));
+        let mut all = Vec::new();
+        while let Ok(frames) =
+            tokio::time::timeout(Duration::from_millis(200), follower.next()).await
+        {
+            let commits = self.store.read(|state| {
+                frames.iter().filter_map(|frame| frame.commit(state)).collect::<Vec<_>>()
+            });
+            all.extend(commits.into_iter().filter_map(|commit| match commit.body {
+                twin::Body::Twin { twin, what, .. } => Some((twin, what)),
+                twin::Body::Gateway(_) => None,
+            }));
+        }
+        all
+    }
+
+    async fn log(&self) -> Vec<What> {
+        self.happened().await.into_iter().map(|(_, what)| what).collect()
     }
 
     fn life(&self) -> Option<LifeCycle> {

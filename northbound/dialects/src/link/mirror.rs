@@ -12,7 +12,7 @@ use crate::dialect::Document;
 use crate::spec::{Pattern, any};
 
 /// Where the documents of features begin among those of a twin.
-const FIRST_FEATURE: usize = 3;
+const FIRST_FEATURE: usize = 4;
 
 /// The documents of all twins that go through a link.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Mirrored {
     features: Vec<Name>,
     wanted: bool,
     queued: bool,
-    /// Revs by document: description, life cycle, entanglement, then the features.
+    /// Revs by document: description, life cycle, entanglement, alarms, then the features.
     sent: Vec<u64>,
     acked: Vec<u64>,
     /// Whether it went out over the present connection.
@@ -199,6 +199,7 @@ fn slot(document: Document) -> usize {
         Document::Description => 0,
         Document::LifeCycle => 1,
         Document::Entanglement => 2,
+        Document::Alarms => 3,
         Document::Feature(feature) => usize::from(feature) + FIRST_FEATURE,
     }
 }
@@ -208,6 +209,7 @@ fn document(slot: usize) -> Document {
         0 => Document::Description,
         1 => Document::LifeCycle,
         2 => Document::Entanglement,
+        3 => Document::Alarms,
         _ => Document::Feature(u16::try_from(slot - FIRST_FEATURE).unwrap_or(u16::MAX)),
     }
 }
@@ -219,6 +221,7 @@ fn rev(twin: &Twin, document: Document) -> u64 {
         Document::LifeCycle => twin.since().max(twin.maintained()).0,
         // Its class follows the life cycle as well.
         Document::Entanglement => twin.entangled().map_or(0, |(seq, _)| seq.max(twin.since()).0),
+        Document::Alarms => twin.alarmed().0,
         Document::Feature(feature) => twin.feature(feature).rev,
     }
 }

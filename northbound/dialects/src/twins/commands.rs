@@ -1,10 +1,13 @@
-//! Commands as they arrive: `{"id":"c-1","property":"heating/setpoint","value":21.5,"timeout":"30s"}`.
+//! Commands as they arrive: `{"id":"c-1","property":"heating/setpoint","value":21.5,"timeout":"30s"}`,
+//! `{"id":"a-1","alarm":"heating/overheated","acknowledge":true}`.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use twin::{Command, Deadline, Kind, Moment, Order, Reason, State, Timestamp, Twin, TwinId};
+use twin::{
+    Care, Command, Deadline, Kind, Moment, Order, Point, Reason, State, Timestamp, Twin, TwinId,
+};
 
 use crate::dialect::{Asked, Incoming};
 use crate::value;
@@ -21,6 +24,10 @@ struct Request<'a> {
     _id: Option<serde_json::Value>,
     property: Option<String>,
     action: Option<String>,
+    alarm: Option<String>,
+    acknowledge: Option<Seen>,
+    #[serde(borrow)]
+    shelve: Option<&'a RawValue>,
     #[serde(borrow)]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -28,6 +35,16 @@ struct Request<'a> {
     #[serde(borrow)]
     timeout: Option<&'a RawValue>,
     deadline: Option<String>,
+}
+
+/// Which occurrence of an alarm was seen.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seen {
+    /// The one that stands.
+    Any(bool),
+    /// The one with this `instance`.
+    Instance(String),
 }
 
 #[derive(Deserialize)]
@@ -77,14 +94,19 @@ fn understand(
 }
 
 fn order(twin: &Twin, request: &Request<'_>, asked: &mut Asked) -> Result<(u16, Order), Refused> {
-    let (path, action) = match (&request.property, &request.action) {
-        (Some(path), None) => (path, false),
-        (None, Some(path)) => (path, true),
-        _ => return no(Reason::Malformed, "give either `property` and `value`, or `action`"),
+    let (path, action) = match (&request.property, &request.action, &request.alarm) {
+        (Some(path), None, None) => (path, false),
+        (None, Some(path), None) => (path, true),
+        (None, None, Some(path)) => return care(twin, path, request, asked),
+        _ => {
+            let words = "give either `property` and `value`, or `action`, or `alarm`";
+            return no(Reason::Malformed, words);
+        }
     };
-    let found =
-        path.split_once('/').and_then(|(feature, name)| twin.description().find(feature, name));
-    let point = found.and_then(|index| Some((index, twin.description().point(index)?)));
+    if request.acknowledge.is_some() || request.shelve.is_some() {
+        return no(Reason::Malformed, "`acknowledge` and `shelve` go with `alarm`");
+    }
+    let point = find(twin, path);
     let Some((index, point)) = point.filter(|(_, p)| (p.spec.kind == Kind::Action) == action)
     else {
         let kind = if action { "action" } else { "property" };
@@ -102,6 +124,54 @@ fn order(twin: &Twin, request: &Request<'_>, asked: &mut Asked) -> Result<(u16, 
     let value = value::parse(value.get(), &point.spec)
         .map_err(|words| (Reason::WrongType, format!("`{path}`: {words}").into()))?;
     Ok((index, if action { Order::Call(Some(value)) } else { Order::Write(value) }))
+}
+
+fn find<'a>(twin: &'a Twin, path: &str) -> Option<(u16, &'a Point)> {
+    let (feature, name) = path.split_once('/')?;
+    let index = twin.description().find(feature, name)?;
+    Some((index, twin.description().point(index)?))
+}
+
+/// What is asked of an alarm.
+fn care(
+    twin: &Twin,
+    path: &str,
+    request: &Request<'_>,
+    asked: &mut Asked,
+) -> Result<(u16, Order), Refused> {
+    let found = find(twin, path).filter(|(_, point)| point.spec.rules.alarm.is_some());
+    let Some((index, _)) = found else {
+        let words = format!("{} has no alarm `{path}`; it is named `feature/name`", twin.id());
+        return no(Reason::NoSuchPoint, &words);
+    };
+    asked.index = Some(index);
+    if request.value.is_some() || request.input.is_some() {
+        return no(Reason::Malformed, "an alarm takes `acknowledge` or `shelve`");
+    }
+    let care = match (&request.acknowledge, request.shelve) {
+        (Some(Seen::Any(true)), None) => Care::Acknowledge(None),
+        (Some(Seen::Instance(text)), None) => match bytes(text) {
+            Some(instance) => Care::Acknowledge(Some(instance)),
+            None => return no(Reason::Malformed, "`acknowledge` is true, or an `instance` in hex"),
+        },
+        (None, Some(time)) => match micros(time.get()).filter(|time| *time <= Care::LONGEST) {
+            Some(micros) => Care::Shelve(micros),
+            None => {
+                let words = "`shelve` is seconds or a text such as \"2h\", 30 days at the longest; 0 ends it";
+                return no(Reason::Malformed, words);
+            }
+        },
+        _ => return no(Reason::Malformed, "give `acknowledge`: true, or `shelve`: \"2h\""),
+    };
+    Ok((index, care.order()))
+}
+
+/// Pairs of hexadecimal digits.
+fn bytes(text: &str) -> Option<Arc<[u8]>> {
+    match twin::ValueType::Bytes.parse(text) {
+        Ok(twin::Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    }
 }
 
 fn deadline(request: &Request<'_>, now: Moment) -> Result<Deadline, Refused> {

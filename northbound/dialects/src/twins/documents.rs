@@ -10,6 +10,7 @@ use twin::{
 
 use super::keys::Keys;
 use super::readings::{self, Identity, comma};
+use super::records;
 use crate::json;
 
 /// `state/<feature>`: all properties of a feature with value, quality, time, unit, label and what is desired.
@@ -86,6 +87,26 @@ pub(super) fn entangled_figures(out: &mut Vec<u8>, entangled: Entangled) {
         out.extend_from_slice(key);
         json::float(out, &ValueType::F32, f64::from(figure));
     }
+}
+
+/// `alarms`: those that stand, by name.
+pub(super) fn alarms(out: &mut Vec<u8>, keys: &Keys, state: &State, twin: &Twin) {
+    head(out, keys, state, twin.alarmed());
+    out.extend_from_slice(b",\"alarms\":{");
+    let mut first = true;
+    for (index, standing) in twin.alarms().iter().filter(|(index, _)| keys.wants(**index)) {
+        comma(out, &mut first);
+        out.extend_from_slice(keys.key(*index));
+        out.push(b'{');
+        let from = out.len();
+        // When it was raised; what was said of it since has times of its own.
+        readings::time(out, state.timeline(), standing.raised.0, standing.raised.1);
+        records::condition(out, &standing.event);
+        // The first key has no comma before it.
+        out.remove(from);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"}}");
 }
 
 /// `status`: this gateway is online, and how it stands.
@@ -273,6 +294,10 @@ fn described(of: &twin::Description, point: &Point) -> Json {
     }
     if let Some(group) = of.groups.get(usize::from(spec.group)) {
         all.insert("group".into(), group.name.as_str().into());
+    }
+    if let Some(alarm) = &spec.rules.alarm {
+        all.insert("watches".into(), format!("{}/{}", alarm.feature, alarm.point).into());
+        all.insert("severity".into(), alarm.severity.into());
     }
     if let Some(writable) = &spec.access.writable {
         let range = writable.range.map(|(low, high)| json!([low, high]));

@@ -184,6 +184,10 @@ impl Dialect for Twins {
                 topic.push_str("entanglement");
                 documents::entanglement(out, keys, state, twin);
             }
+            Document::Alarms => {
+                topic.push_str("alarms");
+                documents::alarms(out, keys, state, twin);
+            }
             Document::Feature(feature) => {
                 let Some(name) = twin.description().features.get(usize::from(feature)) else {
                     return false;
@@ -212,7 +216,8 @@ impl Dialect for Twins {
         let heir = state.twin(twin).map(|heir| &heir.description().features);
         let left = features.iter().filter(|f| heir.is_none_or(|features| !features.contains(f)));
         let states = left.map(|feature| format!("state/{feature}"));
-        let whole = ["description", "lifecycle", "entanglement"].map(String::from).into_iter();
+        let whole = ["description", "lifecycle", "entanglement", "alarms"];
+        let whole = whole.map(String::from).into_iter();
         let levels = whole.filter(|_| heir.is_none()).chain(states);
         levels.map(|level| format!("{}/twins/{twin}/{level}", self.prefix)).collect()
     }

@@ -1,7 +1,7 @@
 //! Every commit that is not readings, as one message.
 
 use twin::{
-    Body, Command, CommandId, Commit, Event, GapCause, GatewayEvent, Order, Origin, Outcome,
+    Body, Care, Command, CommandId, Commit, Event, GapCause, GatewayEvent, Order, Origin, Outcome,
     Principal, Reason, Seq, SourceClock, Stage, State, Step, TimeBase, Timeline, Trigger, Twin,
     Value, What,
 };
@@ -37,7 +37,7 @@ pub(super) fn twin(
             asked_by(origin, own)?;
             time(out_ref, state.timeline(), commit);
             outcome_id(out_ref, key, None);
-            point(out_ref, keys, *index);
+            point(out_ref, keys, *index, is_alarm(twin, *index));
             out_ref.push(b',');
             let stage = Stage::Ended(Outcome::Rejected(*reason, detail.clone()));
             documents::stage(out_ref, &stage);
@@ -49,6 +49,10 @@ pub(super) fn twin(
         }
         What::Event(event) => {
             occurred(out_ref, keys, state.timeline(), twin, commit.seq, event);
+            if let Origin::Principal(by) = origin {
+                out_ref.extend_from_slice(b",\"by\":");
+                json::string(out_ref, &by.to_string());
+            }
             "events"
         }
         other => {
@@ -153,7 +157,13 @@ fn command_accepted(
 ) {
     time(out, state.timeline(), commit);
     outcome_id(out, &command.key, Some(CommandId(commit.seq.0)));
-    point(out, keys, Some(command.index));
+    let alarm = twin.rule(command.index).is_some();
+    point(out, keys, Some(command.index), alarm);
+    if alarm {
+        care(out, &command.order);
+        out.push(b',');
+        return documents::stage(out, &Stage::Accepted);
+    }
     let value = match &command.order {
         Order::Write(value) => Some((b",\"value\":".as_slice(), value)),
         Order::Call(input) => input.as_ref().map(|value| (b",\"input\":".as_slice(), value)),
@@ -182,7 +192,7 @@ fn step_taken(
     let index = open.or_else(desired);
     time(out, state.timeline(), commit);
     outcome_id(out, key, Some(id));
-    point(out, keys, index);
+    point(out, keys, index, is_alarm(twin, index));
     let stage = match step {
         Step::Sent { expected } => {
             if let Some(index) = index {
@@ -209,10 +219,30 @@ pub(super) fn outcome_id(out: &mut Vec<u8>, key: &str, command: Option<CommandId
     }
 }
 
-fn point(out: &mut Vec<u8>, keys: &Keys, index: Option<u16>) {
+/// `,"acknowledge":true`, `,"acknowledge":"2a01"` or `,"shelve":7200`
+fn care(out: &mut Vec<u8>, order: &Order) {
+    match Care::of(order) {
+        Ok(Care::Acknowledge(None)) => out.extend_from_slice(b",\"acknowledge\":true"),
+        Ok(Care::Acknowledge(Some(instance))) => {
+            out.extend_from_slice(b",\"acknowledge\":");
+            json::bytes(out, &instance);
+        }
+        Ok(Care::Shelve(micros)) => {
+            out.extend_from_slice(b",\"shelve\":");
+            json::number(out, u64::try_from(micros / 1_000_000).unwrap_or(0));
+        }
+        Err(_) => {}
+    }
+}
+
+fn is_alarm(twin: &Twin, index: Option<u16>) -> bool {
+    index.is_some_and(|index| twin.rule(index).is_some())
+}
+
+fn point(out: &mut Vec<u8>, keys: &Keys, index: Option<u16>, alarm: bool) {
     let key = index.and_then(|index| keys.key(index).strip_suffix(b":"));
     if let Some(key) = key {
-        out.extend_from_slice(b",\"property\":");
+        out.extend_from_slice(if alarm { b",\"alarm\":" } else { b",\"property\":" });
         out.extend_from_slice(key);
     }
 }
@@ -235,6 +265,15 @@ fn occurred(
     readings::time(out, timeline, seq, event.occurred);
     out.extend_from_slice(b",\"event\":");
     out.extend_from_slice(keys.key(event.index).strip_suffix(b":").unwrap_or(b"null"));
+    condition(out, event);
+    if let Some(fields) = &event.fields {
+        out.extend_from_slice(b",\"fields\":");
+        typed(out, twin, event.index, fields);
+    }
+}
+
+/// `,"instance":"2a01","severity":700,"state":["active"],"text":"…"`, and until when it is shelved.
+pub(super) fn condition(out: &mut Vec<u8>, event: &Event) {
     out.extend_from_slice(b",\"instance\":");
     json::bytes(out, &event.instance);
     out.extend_from_slice(b",\"severity\":");
@@ -255,9 +294,9 @@ fn occurred(
     }
     out.extend_from_slice(b"],\"text\":");
     json::string(out, &event.text);
-    if let Some(fields) = &event.fields {
-        out.extend_from_slice(b",\"fields\":");
-        typed(out, twin, event.index, fields);
+    if let Some(until) = event.until.and_then(|until| until.utc) {
+        out.extend_from_slice(b",\"shelved_until\":");
+        json::string(out, &until.to_string());
     }
 }
 

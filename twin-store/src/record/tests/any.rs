@@ -135,6 +135,31 @@ pub(super) fn group() -> impl Strategy<Value = Group> {
     })
 }
 
+fn alarm() -> impl Strategy<Value = Alarm> {
+    let f64 = any::<f64>;
+    let when = prop_oneof![
+        (f64(), f64()).prop_map(|(limit, hysteresis)| Condition::Above { limit, hysteresis }),
+        (f64(), f64()).prop_map(|(limit, hysteresis)| Condition::Below { limit, hysteresis }),
+        any::<u64>().prop_map(Condition::Bits),
+        vec(f64(), 0..3).prop_map(|codes| Condition::Is(codes.into())),
+        (f64(), any::<i64>()).prop_map(|(change, time)| Condition::Rate { change, time }),
+        any::<i64>().prop_map(Condition::Stale),
+    ];
+    let delays = (any::<i64>(), any::<i64>(), any::<bool>());
+    ((name(), name()), when, any::<u16>(), delays, text()).prop_map(
+        |((feature, point), when, severity, (delay, clear_delay, acknowledge), text)| Alarm {
+            feature,
+            point,
+            when,
+            severity,
+            delay,
+            clear_delay,
+            acknowledge,
+            text,
+        },
+    )
+}
+
 pub(super) fn point() -> impl Strategy<Value = PointSpec> {
     let kinds = vec![Kind::State, Kind::Telemetry, Kind::Event, Kind::Action];
     let report = prop_oneof![
@@ -144,7 +169,10 @@ pub(super) fn point() -> impl Strategy<Value = PointSpec> {
         Just(Report::Always)
     ];
     let pace = (any::<i64>(), any::<i64>()).prop_map(|(least, most)| Pace { least, most });
-    let rules = option::of(pace).prop_map(|pace| Rules { pace: pace.unwrap_or_default() });
+    let rules = (option::of(pace), option::of(alarm())).prop_map(|(pace, alarm)| Rules {
+        pace: pace.unwrap_or_default(),
+        alarm: alarm.map(Arc::new),
+    });
     let reporting = (report, rules);
     let said = (option::of(text()), vec((any::<i64>(), text()), 0..3), vec(text(), 0..3));
     let range = option::of((any::<f64>(), any::<f64>()));

@@ -1,50 +1,20 @@
 //! Which values are plausible: those within the range of their point, whatever their type.
-
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-use std::sync::Arc;
-
 use twin::{
-    Access, Acquisition, Boottime, Cause, Class, Declaration, Description, Entry, Group, Handle,
-    IntKind, Kind, Origin, PointSpec, Quality, Report, Reported, Rules, Seq, TimeBase, Twin, Value,
-    ValueType, What,
+    Acquisition, Cause, Class, IntKind, PointSpec, Quality, Reported, Twin, Value, ValueType,
 };
+
+use crate::one_point;
 
 fn twin(value_type: ValueType, range: Option<(f64, f64)>) -> Twin {
     let acquisition = Acquisition::Polled { interval: 1_000_000 };
-    let group = Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
-    let point = PointSpec {
-        feature: "f".parse().unwrap(),
-        name: "p".parse().unwrap(),
-        kind: Kind::State,
-        value_type,
-        unit: None,
-        range,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
-        access: Access::default(),
-        report: Report::Change,
-        rules: Rules::default(),
-    };
-    let declared = Declaration { groups: vec![group], points: vec![point], ..Default::default() };
-    let description = Description::default().revise(&declared).unwrap().description;
-    let mut twin = Twin::new("t".parse().unwrap(), Handle(1));
-    let described = What::Described(Arc::new(description));
-    twin.apply(Seq(1), Boottime(0), &Origin::Configuration, &described);
-    twin
+    one_point::described(
+        acquisition,
+        vec![PointSpec { value_type, range, ..one_point::point("p") }],
+    )
 }
 
 fn reading(index: u16, quality: Quality, value: Option<Value>) -> Reported {
-    Reported {
-        revision: 1,
-        group: 0,
-        source: TimeBase::gateway(Boottime(1)),
-        server: None,
-        command: None,
-        continued: false,
-        entries: vec![Entry { index, quality, value, offset: 0 }],
-    }
+    one_point::reading(1, index, quality, value)
 }
 
 /// What becomes of the quality of a good value; the value itself never changes.

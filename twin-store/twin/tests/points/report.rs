@@ -1,42 +1,19 @@
 //! Report by change against a slow reference that keeps every poll.
-
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use twin::{
-    Access, Acquisition, Boottime, Cause, CommandId, Declaration, Description, Entry, Group,
-    Handle, Kind, Origin, Pace, PointSpec, Quality, Report, Reported, Rules, Seq, TimeBase, Twin,
-    Value, ValueType, What,
+    Acquisition, Boottime, Cause, CommandId, Origin, Pace, PointSpec, Quality, Report, Reported,
+    Rules, Seq, Twin, Value, What,
 };
+
+use crate::one_point;
 
 /// Microseconds between two polls.
 const INTERVAL: i64 = 1_000_000;
 const SLACK: i64 = INTERVAL / 10;
 
 fn twin(report: Report, pace: Pace, acquisition: Acquisition) -> Twin {
-    let group = Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
-    let point = PointSpec {
-        feature: "f".parse().unwrap(),
-        name: "p".parse().unwrap(),
-        kind: Kind::State,
-        value_type: ValueType::F64,
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
-        access: Access { readable: true, writable: None },
-        report,
-        rules: Rules { pace },
-    };
-    let declared = Declaration { groups: vec![group], points: vec![point], ..Default::default() };
-    let description = Description::default().revise(&declared).unwrap().description;
-    let mut twin = Twin::new("t".parse().unwrap(), Handle(1));
-    let described = What::Described(Arc::new(description));
-    twin.apply(Seq(1), Boottime(0), &Origin::Configuration, &described);
-    twin
+    let rules = Rules { pace, ..Rules::default() };
+    one_point::described(acquisition, vec![PointSpec { report, rules, ..one_point::point("p") }])
 }
 
 fn polled(report: Report, least: i64, most: i64) -> Twin {
@@ -60,20 +37,9 @@ impl Poll {
 
     fn reported(self) -> Reported {
         let quality = self.value.map_or(Quality::bad(Cause::Timeout), |_| Quality::GOOD);
-        Reported {
-            revision: 1,
-            group: 0,
-            source: TimeBase::gateway(Boottime(self.at)),
-            server: None,
-            command: self.answers.then_some(CommandId(9)),
-            continued: false,
-            entries: vec![Entry {
-                index: 0,
-                quality,
-                value: self.value.map(Value::Float),
-                offset: 0,
-            }],
-        }
+        let value = self.value.map(Value::Float);
+        let command = self.answers.then_some(CommandId(9));
+        Reported { command, ..one_point::reading(self.at, 0, quality, value) }
     }
 }
 

@@ -1,0 +1,7 @@
+//! What becomes of what is read of a point: conditioned, reported by change, held against alarms.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alarm;
+mod conditioning;
+mod one_point;
+mod report;
