@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use twin::{
     Alarm, Boottime, Care, Cause, Change, CommandState, Condition, ConditionState, Event,
-    EventInstance, Handle, LifeCycle, Moment, Origin, Reading, TimeBase, Twin, What,
+    EventInstance, Handle, LifeCycle, Moment, Origin, Reading, State, TimeBase, Twin, What,
 };
 use twin_store::Fresh;
 
@@ -57,12 +57,24 @@ impl Alarms {
         self.twins.get(&twin).is_some_and(|watches| !watches.all.is_empty())
     }
 
-    /// Holds the rules of a twin against what is known of it; gives back what is to be said.
-    pub(crate) fn look(&mut self, twin: &Twin, fresh: &[(u16, Fresh)], now: Moment) -> Vec<Change> {
+    /// Takes the rules of a twin, where they may be new.
+    pub(crate) fn learn(&mut self, twin: &Twin, now: Boottime) {
         let watches = self.twins.entry(twin.handle()).or_default();
         if watches.revision != twin.description().revision {
-            watches.revise(twin, now.boottime);
+            watches.revise(twin, now);
         }
+    }
+
+    /// The twins that have alarms.
+    pub(crate) fn watched(&self) -> Vec<Handle> {
+        let watched = self.twins.iter().filter(|(_, watches)| !watches.all.is_empty());
+        watched.map(|(handle, _)| *handle).collect()
+    }
+
+    /// Holds the rules of a twin against what is known of it; gives back what is to be said.
+    pub(crate) fn look(&mut self, twin: &Twin, fresh: &[(u16, Fresh)], now: Moment) -> Vec<Change> {
+        self.learn(twin, now.boottime);
+        let Some(watches) = self.twins.get_mut(&twin.handle()) else { return Vec::new() };
         let (epoch, occurrences) = (self.epoch, &mut self.occurrences);
         let mut said = Vec::new();
         for watch in &mut watches.all {
@@ -79,8 +91,8 @@ impl Alarms {
     }
 
     /// Twins that are gone.
-    pub(crate) fn keep(&mut self, there: impl Fn(Handle) -> bool) {
-        self.twins.retain(|handle, _| there(*handle));
+    pub(crate) fn keep(&mut self, state: &State) {
+        self.twins.retain(|handle, _| state.by_handle(*handle).is_some());
     }
 }
 

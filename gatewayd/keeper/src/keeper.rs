@@ -175,9 +175,13 @@ impl Keeper {
         for change in self.due(now, looked) {
             self.submit(change).await;
         }
-        let handles = self.handles();
-        self.alarms.keep(|handle| handles.contains(&handle));
-        self.watch(&handles).await;
+        let alarms = &mut self.alarms;
+        self.store.read(|state| {
+            alarms.keep(state);
+            state.twins().for_each(|twin| alarms.learn(twin, now.boottime));
+        });
+        let watched = self.alarms.watched();
+        self.watch(&watched).await;
         self.take_up(now).await;
     }
 

@@ -1,6 +1,8 @@
-//! What becomes of readings before they count: a value that is not plausible is kept, and is uncertain.
+//! What values are worth: one that is not plausible, or that an earlier run of the daemon read, is kept and is uncertain.
 
-use crate::{Cause, Entry, Quality, Reported, Twin};
+use std::collections::BTreeSet;
+
+use crate::{Cause, Entry, Quality, Reported, Seq, Twin};
 
 impl Twin {
     /// Judges each good value of `reported` by the range of plausible values of its point.
@@ -12,6 +14,18 @@ impl Twin {
                 entry.quality = Quality::uncertain(Cause::OutOfRange);
             }
         }
+    }
+
+    /// The daemon has started anew: good values of before are not known to hold until they are read again.
+    pub(crate) fn restored(&mut self, seq: Seq) {
+        let mut features = BTreeSet::new();
+        for (reading, point) in self.reported.iter_mut().zip(&self.description.points) {
+            if let Some(reading) = reading.as_mut().filter(|reading| reading.quality.is_good()) {
+                reading.quality = Quality::uncertain(Cause::Restored);
+                features.insert(point.feature);
+            }
+        }
+        features.into_iter().for_each(|feature| self.touch(seq, feature));
     }
 
     fn implausible(&self, entry: &Entry) -> bool {

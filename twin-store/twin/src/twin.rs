@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     Binding, Boottime, Closeness, CommandId, CommandState, Description, Desired, Entangled,
     GroupCounts, Handle, LifeCycle, Maintenance, Nameplate, Order, Origin, Principal, Quality,
-    Reading, Relationship, Reported, Seq, Stage, Standing, Step, TwinId, Value, What,
+    Reading, Relationship, Reported, Seq, Stage, Standing, Step, Trigger, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
@@ -274,9 +274,12 @@ impl Twin {
                 self.bindings.insert(binding.line.clone(), binding.clone());
                 true
             }
-            What::Transition { to, .. } => {
+            What::Transition { to, trigger, .. } => {
                 self.life_cycle = *to;
                 self.since = seq;
+                if *trigger == Trigger::Restarted {
+                    self.restored(seq);
+                }
                 true
             }
             What::Command(command) => self.ask(seq, at, &origin.principal(), command),
@@ -349,7 +352,7 @@ impl Twin {
         !reported.entries.is_empty()
     }
 
-    fn touch(&mut self, seq: Seq, feature: u16) {
+    pub(crate) fn touch(&mut self, seq: Seq, feature: u16) {
         if let Some(touched) = self.features.get_mut(usize::from(feature))
             && touched.seq != seq
         {

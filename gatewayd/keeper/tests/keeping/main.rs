@@ -237,6 +237,36 @@ async fn a_twin_lives_by_what_is_heard_of_it() {
 }
 
 #[tokio::test]
+async fn values_of_an_earlier_run_are_marked_until_they_are_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = first_run(dir.path()).await;
+    run.report(7, None).await;
+    let shown = |run: &Run| {
+        run.store.read(|state| {
+            let reading = state.twin(&id())?.reading(0)?.clone();
+            Some((reading.value?, reading.quality, state.twin(&id())?.feature(0).rev))
+        })
+    };
+    let good = |run: &Run| {
+        shown(run).is_some_and(|(value, quality, _)| {
+            value == Value::Unsigned(7) && quality == Quality::GOOD
+        })
+    };
+    run.until("read", good).await;
+    let (_, _, before) = shown(&run).unwrap();
+    run.end().await;
+
+    let run = Run::begin(dir.path(), 110);
+    run.until("restarted", |run| run.life() == Some(LifeCycle::OutOfSync)).await;
+    let (value, quality, rev) = shown(&run).unwrap();
+    assert_eq!((value, quality), (Value::Unsigned(7), Quality::uncertain(twin::Cause::Restored)));
+    assert_eq!(rev, before + 1, "nothing else is shown under the same rev");
+    run.report(7, None).await;
+    run.until("the same value, read now", good).await;
+    run.end().await;
+}
+
+#[tokio::test]
 async fn a_command_is_confirmed_by_what_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = first_run(dir.path()).await;
