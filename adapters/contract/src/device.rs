@@ -6,15 +6,19 @@
 mod alarm;
 mod declare;
 mod entanglement;
+mod guard;
 mod keys;
 mod merge;
 mod report;
 mod words;
 
-pub use alarm::{AlarmKeys, CodeWord, CodesWord, alarms, words as alarm_words};
+pub use alarm::{AlarmKeys, CodeWord, CodesWord, alarms};
 pub use declare::{Common, common, nameplate, point};
 pub use entanglement::{CommandsWord, EntanglementKeys, entanglement};
-pub use keys::{DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, WordKeys};
+pub use guard::guard;
+pub use keys::{
+    DeviceFile, GroupKeys, KindWord, NameplateKeys, PointKeys, ReportWord, RequireKeys, WordKeys,
+};
 pub use merge::{Layer, MergedGroup, MergedPoint, Over, groups, points};
 pub use report::Deadband;
 pub use words::{labels, point_name};

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use twin::{
     Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Entangled, Handle,
     Moment, Order, Origin, Outcome, Reason, Reported, Seq, Stage, State, Step, Submission,
-    Timestamp, Trigger, Twin, TwinId, What,
+    Timestamp, Trigger, Twin, TwinId, What, interlocked,
 };
 use twin_store::{Follower, Frame, Freshness, Kind, Store};
 
@@ -300,6 +300,12 @@ impl Keeper {
         let alarm = |state: &State| state.twin(twin)?.rule(command.index).map(drop);
         if self.store.read(alarm).is_some() {
             return self.care(twin, id, command).await;
+        }
+        // What was so when it was accepted may not be so any more.
+        let locked = |state: &State| interlocked(state.twin(twin)?, command.index).err();
+        if !read_back_only && let Some(words) = self.store.read(locked) {
+            let outcome = Outcome::Rejected(Reason::Interlock, words.into());
+            return self.submit(stepped(twin, id, Step::Ended(outcome))).await;
         }
         let order = CommandOrder {
             id,

@@ -55,6 +55,13 @@ impl Place {
         self.saying(key).map_or_else(String::new, |(source, path)| source.mention(&path))
     }
 
+    /// The place of a table in a list of this one, in the file that says the list.
+    #[must_use]
+    pub fn item(&self, key: &str, n: usize) -> Self {
+        let said = self.saying(key).map(|(source, path)| (source.clone(), path.index(n)));
+        Self { tables: said.into_iter().collect() }
+    }
+
     /// The place of a table inside this one.
     #[must_use]
     pub fn inside(&self, key: &str) -> Self {

@@ -74,8 +74,8 @@ fn a_device_file_changes_leaves_out_and_adds() {
             "motor/state is fault or stalled",
             "motor/tripped is on",
             "motor/flags has one of the bits 0xc set",
-            "motor/speed moved by more than 200 1/min within 1min",
-            "motor/speed had no good value for 30s",
+            "motor/speed moved by more than 200 1/min within 60 s",
+            "motor/speed had no good value for 30 s",
         ]
     );
     assert_eq!(rules[5].clear_delay, 60_000_000);

@@ -76,6 +76,14 @@ fn a_folder_of_broken_devices() {
             [[alarm]]\nname = \"x/8\"\npoint = \"a/a\"\nbelow = 2\n\
             [[alarm]]\nname = \"y/1\"\npoint = \"a/a\"\nabov = 2\nis = true\n",
         ),
+        (
+            "devices.d/f-guard.toml",
+            "[modbus]\nline = \"plc\"\n\
+            [[point]]\nname = \"a/a\"\naddress = \"holding:0\"\nrequires = [{ point = \"a/b\", is = 1 }]\nwrite_interval = \"5s\"\n\
+            [[point]]\nname = \"a/b\"\naddress = \"holding:1\"\nwritable = true\nlabels = { 1 = \"on\" }\n\
+            requires = [{ point = \"a/x\", is = 1 },\n{ point = \"a/b\" },\n{ point = \"a/b\", is = \"of\" },\n\
+            { point = \"a/b\", above = 1, below = 2 }]\n",
+        ),
         ("devices.d/g-profile.toml", "profile = \"acme/pmup\"\nmodbus = { line = \"plc\" }\n"),
         // The mistake is in the profile, and is shown there.
         (
@@ -100,7 +108,7 @@ fn a_folder_of_broken_devices() {
     let loaded = folder.load();
     assert_eq!(loaded.exit_code(), 1);
     assert_eq!(loaded.plan.as_ref().unwrap().devices().count(), 1, "the sound one runs");
-    assert_eq!(loaded.disabled.len(), 14);
+    assert_eq!(loaded.disabled.len(), 15);
     insta::assert_snapshot!(folder.shown());
 }
 

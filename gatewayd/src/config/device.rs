@@ -176,6 +176,7 @@ fn declaration(
     }
     // A point that is wrong was told; its alarms are not held against it.
     if !missing && declared.len() == points.len() {
+        common::guard(points, &mut declared, found);
         let alarms = common::alarms(layers, &declared, found);
         declared.extend(alarms);
     }

@@ -1,6 +1,5 @@
 //! Alarms of twins: what stands, and what operators do about it.
 
-use adapter::device::alarm_words;
 use control::{Answer, Code, Failure};
 use twin::{Care, Change, Input, Moment, Origin, Principal, State, Twin, TwinId, What};
 
@@ -50,7 +49,7 @@ pub fn alarm(
         let description = twin.description();
         let watched = description.find(rule.feature.as_str(), rule.point.as_str())?;
         let spec = &description.point(watched)?.spec;
-        Some(format!("{}/{} {}", rule.feature, rule.point, alarm_words(&rule.when, spec)))
+        Some(format!("{}/{} {}", rule.feature, rule.point, rule.when.words(spec)))
     });
     let text = event.map(|event| event.text.clone()).filter(|text| !text.is_empty());
     Some(control::TwinAlarm {

@@ -213,6 +213,18 @@ fn about_point(description: &Description, index: u16) -> Section {
     if let Some((low, high)) = spec.range {
         rows.push(("plausible", format!("from {low} to {high}; a value outside is uncertain")));
     }
+    let guard = &spec.rules.guard;
+    for interlock in guard.interlocks.iter() {
+        let name = format!("{}/{}", interlock.feature, interlock.point);
+        let other = description.find(interlock.feature.as_str(), interlock.point.as_str());
+        let other = other.and_then(|index| description.point(index));
+        let words = other.map(|other| interlock.when.words(&other.spec)).unwrap_or_default();
+        rows.push(("written only while", format!("{name} {words}")));
+    }
+    if guard.interval > 0 {
+        let time = Span::from_micros(u64::try_from(guard.interval).unwrap_or(0));
+        rows.push(("commands", format!("{time} apart at least")));
+    }
     if let Some(writable) = &spec.access.writable {
         let range = writable.range.map(|(low, high)| format!(" from {low} to {high}"));
         rows.push(("writable", format!("yes{}", range.unwrap_or_default())));

@@ -55,3 +55,39 @@ async fn a_value_outside_its_range_is_uncertain() {
     .await;
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_setpoint_is_written_only_while_it_may_be() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    let text = format!(
+        "[modbus]\ntcp = \"127.0.0.1:{}\"\n[group.main]\ninterval = \"100ms\"\n\
+         [[point]]\nname = \"flow/setpoint\"\naddress = \"holding:1\"\nwritable = true\nsettle = \"0s\"\n\
+         requires = [{{ point = \"flow/mode\", is = \"automatic\" }}]\nwrite_interval = \"1h\"\n\
+         [[point]]\nname = \"flow/mode\"\naddress = \"holding:2\"\nlabels = {{ 0 = \"manual\", 2 = \"automatic\" }}\n",
+        meter.port()
+    );
+    gateway.write("devices.d/meter.toml", &text);
+    gateway.start().await;
+    gateway.shadowed().await;
+    let refused = gateway.run(&["set", "meter/setpoint", "9", "--wait"]);
+    let said = format!("{}{}", refused.out, refused.err);
+    assert!(
+        refused.code == 1 && said.contains("only while flow/mode is automatic; it is manual"),
+        "{said}"
+    );
+    let why = gateway.run(&["why", "meter/flow/setpoint"]).out;
+    assert!(why.contains("flow/mode is automatic") && why.contains("1h apart"), "{why}");
+    meter.set(2, 2);
+    eventually("the mode is read", || {
+        gateway.twin("meter").filter(|twin| twin["points"][1]["label"] == "automatic")
+    })
+    .await;
+    let set = gateway.run(&["set", "meter/setpoint", "9", "--wait"]);
+    assert_eq!((set.code, meter.register(1)), (0, 9), "{set:?}");
+    let again = gateway.run(&["set", "meter/setpoint", "10", "--wait"]);
+    let said = format!("{}{}", again.out, again.err);
+    assert!(again.code == 1 && said.contains("too recently; wait"), "{said}");
+    assert_eq!(meter.register(1), 9);
+    gateway.stop().await;
+}

@@ -17,6 +17,12 @@ async fn twins_are_related_while_they_run_and_for_as_long_as_they_are_there() {
     let related = |gateway: &Gateway| gateway.twin("pump").unwrap()["relationships"].clone();
 
     let watch = gateway.background(&["watch", "pump"]);
+    eventually("the watch has begun", || {
+        gateway.run(&["relate", "pump", "tests", "meter"]);
+        gateway.run(&["unrelate", "pump", "tests", "meter"]);
+        watch.saw("tests meter").then_some(())
+    })
+    .await;
     assert_eq!(gateway.run(&["relate", "pump", "feeds", "meter"]).code, 0);
     let elsewhere = "https://plant-8.example/twins/tank";
     assert_eq!(gateway.run(&["relate", "pump", "feeds", elsewhere]).code, 0);

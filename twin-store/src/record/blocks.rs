@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use twin::{Alarm, Condition, Description, Measuring, Pace, Point, Report, Thresholds};
+use twin::{
+    Alarm, Condition, Description, Guard, Interlock, Measuring, Pace, Point, Report, Thresholds,
+};
 
 use crate::codec::{Put, Take};
 
@@ -15,6 +17,7 @@ const PERCENT: u8 = 2;
 const OPTIONAL: u8 = 3;
 const MEASURING: u8 = 4;
 const ALARM: u8 = 5;
+const GUARD: u8 = 7;
 
 pub(crate) fn put(out: &mut impl Put, d: &Description) {
     let pace = |p: &Point| Some(p.spec.rules.pace).filter(|pace| *pace != Pace::default());
@@ -39,6 +42,8 @@ pub(crate) fn put(out: &mut impl Put, d: &Description) {
         put_block(out, MEASURING, &block);
     }
     points(out, ALARM, d, |p| p.spec.rules.alarm.clone(), |out, alarm| put_alarm(out, &alarm));
+    let guard = |p: &Point| Some(p.spec.rules.guard.clone()).filter(|g| *g != Guard::default());
+    points(out, GUARD, d, guard, |out, guard| put_guard(out, &guard));
 }
 
 /// Adds to the description what the blocks say, to the end of the bytes.
@@ -57,6 +62,10 @@ pub(crate) fn take(take: &mut Take<'_>, d: &mut Description) -> Option<()> {
             OPTIONAL => d.policy.optional = block.list(Take::text)?,
             ALARM => each(&mut block, d, |t, point| {
                 point.spec.rules.alarm = Some(Arc::new(take_alarm(t)?));
+                Some(())
+            })?,
+            GUARD => each(&mut block, d, |t, point| {
+                point.spec.rules.guard = take_guard(t)?;
                 Some(())
             })?,
             MEASURING => d.policy.entanglement = take_measuring(&mut block)?,
@@ -93,7 +102,39 @@ fn put_alarm(out: &mut impl Put, alarm: &Alarm) {
     let mut of = Vec::new();
     of.put_text(alarm.feature.as_str());
     of.put_text(alarm.point.as_str());
-    match &alarm.when {
+    put_condition(&mut of, &alarm.when);
+    of.put_u16(alarm.severity);
+    of.put_i64(alarm.delay);
+    of.put_i64(alarm.clear_delay);
+    of.put_bool(alarm.acknowledge);
+    of.put_text(&alarm.text);
+    out.put_bytes(&of);
+}
+
+fn put_guard(out: &mut impl Put, guard: &Guard) {
+    // Its length first: a later form may have more to say.
+    let mut of = Vec::new();
+    of.put_len(guard.interlocks.len());
+    for interlock in guard.interlocks.iter() {
+        of.put_text(interlock.feature.as_str());
+        of.put_text(interlock.point.as_str());
+        put_condition(&mut of, &interlock.when);
+    }
+    of.put_i64(guard.interval);
+    out.put_bytes(&of);
+}
+
+fn take_guard(take: &mut Take<'_>) -> Option<Guard> {
+    let mut t = Take(take.bytes()?);
+    let interlocks = t.list(|t| {
+        let (feature, point) = (t.parsed()?, t.parsed()?);
+        Some(Interlock { feature, point, when: take_condition(t)? })
+    })?;
+    Some(Guard { interlocks: interlocks.into(), interval: t.i64()? })
+}
+
+fn put_condition(of: &mut Vec<u8>, when: &Condition) {
+    match when {
         Condition::Above { limit, hysteresis } => {
             of.put_u8(0);
             of.put_f64(*limit);
@@ -123,26 +164,12 @@ fn put_alarm(out: &mut impl Put, alarm: &Alarm) {
             of.put_i64(*time);
         }
     }
-    of.put_u16(alarm.severity);
-    of.put_i64(alarm.delay);
-    of.put_i64(alarm.clear_delay);
-    of.put_bool(alarm.acknowledge);
-    of.put_text(&alarm.text);
-    out.put_bytes(&of);
 }
 
 fn take_alarm(take: &mut Take<'_>) -> Option<Alarm> {
     let mut t = Take(take.bytes()?);
     let (feature, point) = (t.parsed()?, t.parsed()?);
-    let when = match t.u8()? {
-        0 => Condition::Above { limit: t.f64()?, hysteresis: t.f64()? },
-        1 => Condition::Below { limit: t.f64()?, hysteresis: t.f64()? },
-        2 => Condition::Bits(t.u64()?),
-        3 => Condition::Is(t.list(Take::f64)?.into()),
-        4 => Condition::Rate { change: t.f64()?, time: t.i64()? },
-        5 => Condition::Stale(t.i64()?),
-        _ => return None,
-    };
+    let when = take_condition(&mut t)?;
     Some(Alarm {
         feature,
         point,
@@ -152,6 +179,18 @@ fn take_alarm(take: &mut Take<'_>) -> Option<Alarm> {
         clear_delay: t.i64()?,
         acknowledge: t.bool()?,
         text: t.text()?,
+    })
+}
+
+fn take_condition(t: &mut Take<'_>) -> Option<Condition> {
+    Some(match t.u8()? {
+        0 => Condition::Above { limit: t.f64()?, hysteresis: t.f64()? },
+        1 => Condition::Below { limit: t.f64()?, hysteresis: t.f64()? },
+        2 => Condition::Bits(t.u64()?),
+        3 => Condition::Is(t.list(Take::f64)?.into()),
+        4 => Condition::Rate { change: t.f64()?, time: t.i64()? },
+        5 => Condition::Stale(t.i64()?),
+        _ => return None,
     })
 }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::{
-    ConditionState, Deadline, Event, EventInstance, Moment, Name, Order, Origin, Seq, TimeBase,
-    Twin, Value, ValueType,
+    ConditionState, Deadline, Event, EventInstance, Moment, Name, Order, Origin, PointSpec, Seq,
+    TimeBase, Twin, Value, ValueType,
 };
 
 /// When an alarm is raised and cleared.
@@ -90,6 +90,39 @@ impl Condition {
             Self::Rate { .. } | Self::Stale(_) => None,
         }
     }
+
+    /// What the point is while the cause is present, for people: `is above 90 Cel`.
+    #[must_use]
+    pub fn words(&self, point: &PointSpec) -> String {
+        let unit = point.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+        match self {
+            Self::Above { limit, .. } => format!("is above {limit}{unit}"),
+            Self::Below { limit, .. } => format!("is below {limit}{unit}"),
+            Self::Bits(mask) => format!("has one of the bits {mask:#x} set"),
+            Self::Is(codes) if point.value_type == ValueType::Bool => {
+                format!("is {}", if codes.contains(&1.0) { "on" } else { "off" })
+            }
+            Self::Is(codes) => {
+                let label = |code: &f64| {
+                    let code = code.to_string();
+                    let named = point.labels.iter().find(|(raw, _)| raw.to_string() == code);
+                    named.map_or(code, |(_, label)| label.to_string())
+                };
+                let codes: Vec<String> = codes.iter().map(label).collect();
+                format!("is {}{unit}", codes.join(" or "))
+            }
+            Self::Rate { change, time } => {
+                format!("moved by more than {change}{unit} within {}", seconds(*time))
+            }
+            Self::Stale(time) => format!("had no good value for {}", seconds(*time)),
+        }
+    }
+}
+
+/// A time for people, to the millisecond.
+#[expect(clippy::cast_precision_loss, reason = "shown with three decimals at most")]
+fn seconds(micros: i64) -> String {
+    format!("{} s", (micros / 1_000) as f64 / 1e3)
 }
 
 /// An alarm that somebody has to look at.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::guard;
 use crate::{
     BootId, Boottime, Care, Closeness, LifeCycle, Moment, Principal, State, Timestamp, Twin, Value,
 };
@@ -179,6 +180,8 @@ reasons! {
     Purged = 23, "purged", "The twin was purged before the command had ended.";
     Rate = 24, "rate", "More commands came than the caller may give; nothing was recorded.";
     Entanglement = 25, "entanglement", "The twin does not follow its asset closely enough for commands.";
+    Interlock = 26, "interlock", "Something that has to be so before the point may be written is not so.";
+    TooOften = 27, "too-often", "The last command for the point was accepted too recently.";
     Maintenance = 29, "maintenance", "The asset is under maintenance.";
     NotStanding = 30, "not-standing", "The alarm does not stand, or another occurrence of it does.";
 }
@@ -349,6 +352,7 @@ pub fn admit(
             format!("{words}; commands need {target:.2} (`commands = \"strong\"`)"),
         );
     }
+    guard::clear(state, twin, (command.index, point), now)?;
     if let Order::Write(value) = &command.order {
         let value_type = &point.spec.value_type;
         if !value_type.admits(value) {

@@ -14,6 +14,7 @@ mod conditioning;
 mod description;
 mod entanglement;
 mod event;
+mod guard;
 mod ledger;
 mod lifecycle;
 mod maintenance;
@@ -46,6 +47,7 @@ pub use description::{
 };
 pub use entanglement::{Closeness, Entangled, Window};
 pub use event::{ConditionState, Event, EventInstance};
+pub use guard::interlocked;
 pub use ledger::{Ledger, LedgerEntry};
 pub use lifecycle::{LifeCycle, TRANSITIONS, Trigger};
 pub use maintenance::Maintenance;
@@ -55,7 +57,7 @@ pub use parts::{StateParts, TwinParts};
 pub use quality::{Cause, Class, Quality};
 pub use reading::{Entry, Envelope, EnvelopeEntry, Reading, Reported};
 pub use relation::Relationship;
-pub use rules::{Measuring, Pace, Policy, Rules, Thresholds};
+pub use rules::{Guard, Interlock, Measuring, Pace, Policy, Rules, Thresholds};
 pub use state::State;
 pub use text::{Shown, TextError};
 pub use time::{

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::Alarm;
+use crate::{Alarm, Condition, Name};
 
 /// What is asked of one point.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,6 +13,28 @@ pub struct Rules {
     pub pace: Pace,
     /// It is an alarm: an event that the gateway raises by this rule.
     pub alarm: Option<Arc<Alarm>>,
+    /// What else has to be so before it may be written.
+    pub guard: Guard,
+}
+
+/// What has to be so before a point may be written, besides its range.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Guard {
+    /// Conditions that must hold.
+    pub interlocks: Arc<[Interlock]>,
+    /// Microseconds between two commands that are accepted, whoever gives them; 0 = as they come.
+    pub interval: i64,
+}
+
+/// A condition on a point of the twin that must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interlock {
+    /// The feature of the point.
+    pub feature: Name,
+    /// Its name.
+    pub point: Name,
+    /// What must be so; one that a value alone shows.
+    pub when: Condition,
 }
 
 /// How often a point that is polled reports, in microseconds between two of its commits.

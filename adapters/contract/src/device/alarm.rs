@@ -181,8 +181,18 @@ fn watched<'a>(
         found.push(error.help("add point = \"feature/property\""));
         return None;
     };
+    named(wanted, points, place, found)
+}
+
+/// The point of this name.
+pub(super) fn named<'a>(
+    wanted: &str,
+    points: &'a [PointSpec],
+    place: &Place,
+    found: &mut Vec<Diagnostic>,
+) -> Option<&'a PointSpec> {
     let name = |point: &PointSpec| format!("{}/{}", point.feature, point.name);
-    if let Some(point) = points.iter().find(|point| name(point) == *wanted) {
+    if let Some(point) = points.iter().find(|point| name(point) == wanted) {
         return Some(point);
     }
     let names: Vec<String> = points.iter().map(name).collect();
@@ -210,7 +220,7 @@ fn rule(
     let when = when.filter(|_| found.len() == before)?;
     let text = match &keys.text {
         Some(text) => text.as_str().into(),
-        None => format!("{}/{} {}", point.feature, point.name, words(&when, point)).into(),
+        None => format!("{}/{} {}", point.feature, point.name, when.words(point)).into(),
     };
     Some(Alarm {
         feature: point.feature.clone(),
@@ -224,7 +234,8 @@ fn rule(
     })
 }
 
-fn condition(
+/// What these keys say that the point is.
+pub(super) fn condition(
     keys: &AlarmKeys,
     point: &PointSpec,
     place: &Place,
@@ -242,13 +253,15 @@ fn condition(
     let key = match *said {
         [key] => key,
         [] => {
-            let error = place.whole("the alarm does not say when it is raised");
-            found.push(error.help("give one of above, below, bits, is, change, stale"));
+            let error = place.whole("nothing says what the value is then");
+            found.push(
+                error.help("give above, below, bits or is; an alarm also has change and stale"),
+            );
             return None;
         }
         [first, second, ..] => {
-            let error = place.error(second, format!("`{first}` says already when it is raised"));
-            found.push(error.help("leave out one of them, or make two alarms"));
+            let error = place.error(second, format!("`{first}` says already what the value is"));
+            found.push(error.help("leave out one of them, or write two"));
             return None;
         }
     };
@@ -337,33 +350,5 @@ fn code_of(code: &CodeWord, point: &PointSpec) -> Result<f64, String> {
             let value = point.parse(label).ok().filter(|_| labels.contains(&label.as_str()));
             value.and_then(|value| value.as_f64(of)).ok_or_else(unknown)
         }
-    }
-}
-
-/// What is wrong with the point, for people.
-#[must_use]
-pub fn words(when: &Condition, point: &PointSpec) -> String {
-    let unit = point.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
-    let time = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-    match when {
-        Condition::Above { limit, .. } => format!("is above {limit}{unit}"),
-        Condition::Below { limit, .. } => format!("is below {limit}{unit}"),
-        Condition::Bits(mask) => format!("has one of the bits {mask:#x} set"),
-        Condition::Is(codes) if point.value_type == ValueType::Bool => {
-            format!("is {}", if codes.contains(&1.0) { "on" } else { "off" })
-        }
-        Condition::Is(codes) => {
-            let label = |code: &f64| {
-                let named =
-                    point.labels.iter().find(|(raw, _)| raw.to_string() == code.to_string());
-                named.map_or_else(|| code.to_string(), |(_, label)| label.to_string())
-            };
-            let codes: Vec<String> = codes.iter().map(label).collect();
-            format!("is {}{unit}", codes.join(" or "))
-        }
-        Condition::Rate { change, time: within } => {
-            format!("moved by more than {change}{unit} within {}", time(*within))
-        }
-        Condition::Stale(stale) => format!("had no good value for {}", time(*stale)),
     }
 }

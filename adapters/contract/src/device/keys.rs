@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::Duration;
 
-use super::alarm::AlarmKeys;
+use super::alarm::{AlarmKeys, CodesWord};
 use super::entanglement::EntanglementKeys;
 use super::report::Deadband;
 
@@ -113,10 +113,29 @@ pub struct WordKeys {
     pub settle: Option<Duration>,
     /// How far the value read back may differ from the value written, in the unit.
     pub tolerance: Option<f64>,
+    /// What has to be so, by good values, before a command for it is accepted: other points of the device.
+    pub requires: Option<Vec<RequireKeys>>,
+    /// So much time has to be between two commands for it, whoever gives them.
+    pub write_interval: Option<Duration>,
     /// It may be written although the twin is not in step with its asset.
     pub unsynchronised: Option<bool>,
     /// The written value is written again when the asset leaves it, even against a local operator.
     pub hold: Option<bool>,
+}
+
+/// What another point of the device has to be. Exactly one of `above`, `below`, `bits` and `is` says it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+pub struct RequireKeys {
+    /// The point, `"feature/property"`.
+    pub point: String,
+    /// Its value is greater than this, in the unit.
+    pub above: Option<f64>,
+    /// Its value is less than this, in the unit.
+    pub below: Option<f64>,
+    /// One of these bits of a whole number is set.
+    pub bits: Option<u64>,
+    /// Its value is this, or one of these: a number, a label, `true` or `false`.
+    pub is: Option<CodesWord>,
 }
 
 /// What a property is.

@@ -40,7 +40,8 @@ macro_rules! over {
 over!(GroupKeys: interval, on_demand, max_age);
 over!(NameplateKeys: manufacturer, model, serial, hardware, software);
 over!(WordKeys: used, kind, unit, range, labels, title, semantics, group, report, deadband, min_interval,
-    max_interval, writable, write_range, settle, tolerance, unsynchronised, hold);
+    max_interval, writable, write_range, settle, tolerance, requires, write_interval,
+    unsynchronised, hold);
 
 /// One file of the two.
 #[derive(Debug)]

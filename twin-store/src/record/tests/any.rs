@@ -135,18 +135,30 @@ pub(super) fn group() -> impl Strategy<Value = Group> {
     })
 }
 
-fn alarm() -> impl Strategy<Value = Alarm> {
+fn condition() -> impl Strategy<Value = Condition> {
     let f64 = any::<f64>;
-    let when = prop_oneof![
+    prop_oneof![
         (f64(), f64()).prop_map(|(limit, hysteresis)| Condition::Above { limit, hysteresis }),
         (f64(), f64()).prop_map(|(limit, hysteresis)| Condition::Below { limit, hysteresis }),
         any::<u64>().prop_map(Condition::Bits),
         vec(f64(), 0..3).prop_map(|codes| Condition::Is(codes.into())),
         (f64(), any::<i64>()).prop_map(|(change, time)| Condition::Rate { change, time }),
         any::<i64>().prop_map(Condition::Stale),
-    ];
+    ]
+}
+
+fn guard() -> impl Strategy<Value = Guard> {
+    let interlock = (name(), name(), condition());
+    let interlocks = vec(interlock, 0..3);
+    (interlocks, any::<i64>()).prop_map(|(interlocks, interval)| {
+        let of = |(feature, point, when)| Interlock { feature, point, when };
+        Guard { interlocks: interlocks.into_iter().map(of).collect(), interval }
+    })
+}
+
+fn alarm() -> impl Strategy<Value = Alarm> {
     let delays = (any::<i64>(), any::<i64>(), any::<bool>());
-    ((name(), name()), when, any::<u16>(), delays, text()).prop_map(
+    ((name(), name()), condition(), any::<u16>(), delays, text()).prop_map(
         |((feature, point), when, severity, (delay, clear_delay, acknowledge), text)| Alarm {
             feature,
             point,
@@ -169,9 +181,11 @@ pub(super) fn point() -> impl Strategy<Value = PointSpec> {
         Just(Report::Always)
     ];
     let pace = (any::<i64>(), any::<i64>()).prop_map(|(least, most)| Pace { least, most });
-    let rules = (option::of(pace), option::of(alarm())).prop_map(|(pace, alarm)| Rules {
+    let parts = (option::of(pace), option::of(alarm()), option::of(guard()));
+    let rules = parts.prop_map(|(pace, alarm, guard)| Rules {
         pace: pace.unwrap_or_default(),
         alarm: alarm.map(Arc::new),
+        guard: guard.unwrap_or_default(),
     });
     let reporting = (report, rules);
     let said = (option::of(text()), vec((any::<i64>(), text()), 0..3), vec(text(), 0..3));

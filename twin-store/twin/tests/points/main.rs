@@ -3,5 +3,6 @@
 
 mod alarm;
 mod conditioning;
+mod guard;
 mod one_point;
 mod report;
