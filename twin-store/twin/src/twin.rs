@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::{
     Binding, Boottime, Closeness, CommandId, CommandState, Description, Desired, Entangled,
-    GroupCounts, Handle, LifeCycle, Maintenance, Nameplate, Order, Origin, Principal, Quality,
-    Reading, Relationship, Reported, Seq, Stage, Standing, Step, Trigger, TwinId, Value, What,
+    GroupCounts, Handle, Kind, LifeCycle, Maintenance, Nameplate, Order, Origin, Point, Principal,
+    Quality, Reading, Relationship, Reported, Seq, Stage, Standing, Step, Trigger, TwinId, Value,
+    What,
 };
 
 /// The digital counterpart of one asset.
@@ -306,7 +307,8 @@ impl Twin {
         self.reported.resize_with(description.points.len(), || None);
         self.features.resize(description.features.len(), Touched::default());
         let before = self.alarms.len();
-        self.alarms.retain(|index, _| description.point(*index).is_some_and(|p| !p.retired));
+        let event = |point: &Point| !point.retired && point.spec.kind == Kind::Event;
+        self.alarms.retain(|index, _| description.point(*index).is_some_and(event));
         if self.alarms.len() < before {
             self.alarmed = seq;
         }

@@ -223,14 +223,22 @@ fn silence_ends_by_itself_by_word_and_with_planned_work() {
 
 #[test]
 fn a_point_that_is_gone_takes_its_alarm_along() {
-    let mut twin = twin(true);
-    assert!(keeper(&mut twin, 2, true, 1, now(1)));
-    let mut next = (**twin.description()).clone();
-    next.points[usize::from(ALARM)].retired = true;
-    next.revision += 1;
-    twin.apply(Seq(3), Boottime(0), &Origin::Configuration, &What::Described(Arc::new(next)));
-    assert!(twin.alarms().is_empty() && twin.rule(ALARM).is_none());
-    assert_eq!(twin.alarmed(), Seq(3), "whoever mirrors it has to hear of that");
+    for retired in [true, false] {
+        let mut twin = twin(true);
+        assert!(keeper(&mut twin, 2, true, 1, now(1)));
+        let mut next = (**twin.description()).clone();
+        let point = &mut next.points[usize::from(ALARM)];
+        if retired {
+            point.retired = true;
+        } else {
+            // A state of the same name and type takes the index over.
+            (point.spec.kind, point.spec.rules) = (Kind::State, Rules::default());
+        }
+        next.revision += 1;
+        twin.apply(Seq(3), Boottime(0), &Origin::Configuration, &What::Described(Arc::new(next)));
+        assert!(twin.alarms().is_empty() && twin.rule(ALARM).is_none());
+        assert_eq!(twin.alarmed(), Seq(3), "whoever mirrors it has to hear of that");
+    }
 }
 
 #[test]
