@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <modbus.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +25,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REGISTERS = 200, REFUSED = 190, CLIENTS = 16 };
+enum { REGISTERS = 200, REFUSED = 190, CLIENTS = 16, LINGER = 500 /* ms */ };
 
-/* libmodbus waits again when a signal interrupts it; every line of the log is written already. */
+/* libmodbus waits again when a signal interrupts it, so this ends the program, between two requests
+ * and only when the last answer has had time to arrive: a pty that is closed drops what is in it. */
 static void on_signal(int number) {
     (void)number;
+    poll(NULL, 0, LINGER);
     _exit(0);
+}
+
+/* Lets the end wait while a request is answered: what the log calls served was served. */
+static void hold_signals(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(how, &set, NULL);
 }
 
 static double now(void) {
@@ -49,6 +61,7 @@ static void serve(modbus_t *ctx, modbus_mapping_t *map, const uint8_t *query, in
     static unsigned served;
     const uint8_t *pdu = query + modbus_get_header_length(ctx);
     int function = pdu[0], at = pdu[1] << 8 | pdu[2], count = pdu[3] << 8 | pdu[4];
+    hold_signals(SIG_BLOCK);
     double t = now();
     unsigned clock = (unsigned)((t - begin) * 1000);
     int reads = function == 3 || function == 4, counted = reads && at == 0;
@@ -78,6 +91,7 @@ static void serve(modbus_t *ctx, modbus_mapping_t *map, const uint8_t *query, in
         modbus_reply_exception(ctx, query, MODBUS_EXCEPTION_ILLEGAL_DATA_VALUE);
     else
         modbus_reply(ctx, query, length, map);
+    hold_signals(SIG_UNBLOCK);
 }
 
 static void serve_tcp(modbus_mapping_t *map, int port, int unit, FILE *log) {

@@ -33,7 +33,8 @@ Coils and discrete inputs 0..63: coils hold what was written, a discrete input i
 
 Every request becomes one line of the log, with the time at which the answer was made
 (CLOCK_MONOTONIC, s); a TCP line logs {"connected": BOOL} when one comes and goes; on a serial line every arrival and every departure of bytes is logged as well.
-When all lines are served it prints one JSON line {"ready": {NAME: PORT or PATH}}. Ends on SIGTERM.
+When all lines are served it prints one JSON line {"ready": {NAME: PORT or PATH}}. On SIGTERM it falls silent, and
+ends when its last answers have had time to arrive: a pty that is closed drops what is in it.
 """
 import asyncio
 import json
@@ -56,6 +57,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 REGISTERS = 8000
 FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f", "u64": ">Q", "f64": ">d"}
 BEGIN = time.monotonic()
+LINGER = 0.5  # s
+stop = asyncio.Event()
 
 
 def words(point, value):
@@ -97,6 +100,8 @@ class Unit:
         """Called by pymodbus at each request, before it reads or writes the registers."""
         if self.delay:
             await asyncio.sleep(self.delay)
+        if stop.is_set():
+            return None
         now = time.monotonic()
         entry = {"t": round(now, 6), "line": self.line, "unit": self.number, "fc": function,
                  "at": address, "count": len(new) if new else count}
@@ -152,6 +157,8 @@ def missing_units(known):
     send = ServerRequestHandler.server_send
 
     def server_send(handler, pdu, address):
+        if stop.is_set():
+            return
         there, way = known[id(handler.server)]
         if pdu and pdu.dev_id not in there:
             if way == "silent":
@@ -202,7 +209,6 @@ async def main():
         plan = json.load(file)
     out = open(plan["log"], "a", buffering=1)
     log = lambda entry: out.write(json.dumps(entry) + "\n")
-    stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
 
@@ -224,6 +230,7 @@ async def main():
         servers.append(server)
     print(json.dumps({"ready": ready}), flush=True)
     await stop.wait()
+    await asyncio.sleep(LINGER)
     for server in servers:
         await server.shutdown()
     for process in joined:
