@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twin::{
-    Boottime, CommandId, GatewayEvent, LifeCycle, Seq, Span, Standing, State, StateParts, Timeline,
-    Touched, TwinParts,
+    Boottime, CommandId, GatewayEvent, Held, LifeCycle, Seq, Span, Standing, State, StateParts,
+    Timeline, Touched, TwinParts,
 };
 
 use crate::codec::{Put, Take};
@@ -40,6 +40,7 @@ const DESCRIBED: u8 = 1;
 const ALARMS: u8 = 2;
 const MAINTAINED: u8 = 3;
 const ENTANGLED: u8 = 4;
+const HELD: u8 = 5;
 /// Times in a snapshot count from here: it has no commit of its own.
 const ORIGIN: Boottime = Boottime(0);
 
@@ -213,6 +214,16 @@ fn put_blocks(parts: &StateParts) -> Vec<u8> {
             of_twin.put_u8(ENTANGLED);
             of_twin.put_bytes(&block);
         }
+        if !twin.held.is_empty() {
+            let mut block = Vec::new();
+            for (index, held) in &twin.held {
+                block.put_varint(u64::from(*index));
+                put_tagged(&mut block, &held.expected);
+                block.put_u32(held.times);
+            }
+            of_twin.put_u8(HELD);
+            of_twin.put_bytes(&block);
+        }
         if !of_twin.is_empty() {
             out.put_varint(handle);
             out.put_bytes(&of_twin);
@@ -244,6 +255,13 @@ fn take_blocks(take: &mut Take<'_>, parts: &mut StateParts) -> Option<()> {
                 ENTANGLED => {
                     let seq = Seq(block.varint()?);
                     twin.entangled = Some((seq, event::take_entangled(&mut block)?));
+                }
+                HELD => {
+                    while !block.0.is_empty() {
+                        let index = block.varint16()?;
+                        let expected = take_tagged(&mut block)?;
+                        twin.held.insert(index, Held { expected, times: block.u32()? });
+                    }
                 }
                 _ => {}
             }
@@ -329,6 +347,7 @@ fn take_twin(take: &mut Take<'_>) -> Option<TwinParts> {
         maintained: None,
         alarms: BTreeMap::new(),
         alarmed: Seq(0),
+        held: BTreeMap::new(),
     })
 }
 

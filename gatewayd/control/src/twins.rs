@@ -80,6 +80,19 @@ pub struct TwinAlarm {
     pub instance: Option<String>,
 }
 
+impl TwinAlarm {
+    /// Its state in words; that it is silenced is not said.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (self.active, self.acknowledged) {
+            (true, false) => "active",
+            (true, true) => "active, acknowledged",
+            (false, false) => "over, not acknowledged",
+            (false, true) => "normal",
+        }
+    }
+}
+
 /// Planned work on an asset: commands are refused, and time without contact counts as planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {

@@ -1,8 +1,7 @@
 //! How commands end: confirmed by what came back, or by time.
 
 use twin::{
-    Cause, CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value,
-    ValueType,
+    CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value, ValueType,
 };
 
 /// Microseconds after the deadline during which an answer to something that was sent is still waited for,
@@ -30,13 +29,8 @@ pub fn confirms(
     quality: Quality,
 ) -> Verdict {
     // A value that was asked for and is not plausible is there all the same.
-    let told = quality.is_good() || quality.cause == Cause::OutOfRange;
-    let Some(found) = found.filter(|_| told) else { return Verdict::Unreadable };
-    let near = match (expected.as_f64(of), found.as_f64(of)) {
-        (Some(a), Some(b)) if tolerance > 0.0 => (a - b).abs() <= tolerance,
-        _ => false,
-    };
-    if near || expected == found { Verdict::Confirmed } else { Verdict::Differs }
+    let Some(found) = found.filter(|_| quality.is_said()) else { return Verdict::Unreadable };
+    if of.alike(expected, found, tolerance) { Verdict::Confirmed } else { Verdict::Differs }
 }
 
 /// The step that a read-back of this command leads to. The state may be ahead of it: what was read back decides.

@@ -1,6 +1,7 @@
 //! The task: reads commits and ticks, answers with changes.
 
 mod care;
+mod hold;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -183,6 +184,7 @@ impl Keeper {
         let watched = self.alarms.watched();
         self.watch(&watched).await;
         self.take_up(now).await;
+        self.hold(now).await;
     }
 
     fn handles(&self) -> Vec<Handle> {

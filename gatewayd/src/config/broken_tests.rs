@@ -79,7 +79,9 @@ fn a_folder_of_broken_devices() {
         (
             "devices.d/f-guard.toml",
             "[modbus]\nline = \"plc\"\n\
-            [[point]]\nname = \"a/a\"\naddress = \"holding:0\"\nrequires = [{ point = \"a/b\", is = 1 }]\nwrite_interval = \"5s\"\n\
+            [[point]]\nname = \"a/a\"\naddress = \"holding:0\"\nrequires = [{ point = \"a/b\", is = 1 }]\nwrite_interval = \"5s\"\nhold = true\n\
+            [[point]]\nname = \"a/c\"\naddress = \"holding:3\"\nwritable = true\nhold = true\nhold_interval = \"10ms\"\nhold_times = 0\n\
+            [[point]]\nname = \"a/d\"\naddress = \"holding:4\"\nwritable = true\nhold_interval = \"10s\"\n\
             [[point]]\nname = \"a/b\"\naddress = \"holding:1\"\nwritable = true\nlabels = { 1 = \"on\" }\n\
             requires = [{ point = \"a/x\", is = 1 },\n{ point = \"a/b\" },\n{ point = \"a/b\", is = \"of\" },\n\
             { point = \"a/b\", above = 1, below = 2 }]\n",

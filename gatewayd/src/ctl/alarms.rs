@@ -33,12 +33,7 @@ pub fn standing(screen: &mut Screen, alarm: &TwinAlarm) -> io::Result<()> {
 }
 
 fn state(alarm: &TwinAlarm) -> String {
-    let present = match (alarm.active, alarm.acknowledged) {
-        (true, true) => "active, acknowledged",
-        (true, false) => "active",
-        (false, true) => "normal",
-        (false, false) => "over, not acknowledged",
-    };
+    let present = alarm.state();
     match (alarm.shelved, &alarm.shelved_until) {
         (false, _) => present.to_owned(),
         (true, Some(until)) => format!("{present}, shelved until {until}"),

@@ -142,26 +142,6 @@ fn named(twin: &Twin, called: &str) -> Result<u16, Failure> {
             find::name(description, *index) == called || last(index).as_deref() == Some(called)
         })
         .collect();
-    let id = twin.id();
-    match &*found {
-        [one] => Ok(*one),
-        [] => {
-            let names: Vec<String> =
-                indexes(twin).map(|index| find::name(description, index)).collect();
-            let near = settings::nearest(called, names.iter().map(String::as_str));
-            let help = match near {
-                Some(near) => format!("did you mean {id}/{near}?"),
-                None => format!("its alarms: gatewayctl alarms {id} --all"),
-            };
-            let words = format!("{id} has no alarm {called:?}");
-            Err(Failure::new(Code::NotFound, words).help(help))
-        }
-        several => {
-            let names: Vec<String> =
-                several.iter().map(|at| format!("{id}/{}", find::name(description, *at))).collect();
-            let words = format!("{id} has {} alarms called {called:?}", several.len());
-            let help = format!("name the feature as well: {}", names.join(", "));
-            Err(Failure::new(Code::BadRequest, words).help(help))
-        }
-    }
+    let help = format!("its alarms: gatewayctl alarms {} --all", twin.id());
+    find::one(twin, "alarm", called, (&found, indexes(twin)), help)
 }

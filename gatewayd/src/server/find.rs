@@ -27,26 +27,38 @@ pub fn point(twin: &Twin, called: &str) -> Result<u16, Failure> {
             })
             .collect(),
     };
-    let id = twin.id();
-    match &*found {
+    let help = format!("its points: gatewayctl twins {}", twin.id());
+    one(twin, "point", called, (&found, super::view::indexes(description)), help)
+}
+
+/// The only index that a name was found at; otherwise what there is among `all` that may have been meant.
+///
+/// `noun` says what was looked for, and `help` where all of them are shown.
+pub fn one(
+    twin: &Twin,
+    noun: &str,
+    called: &str,
+    (found, all): (&[u16], impl Iterator<Item = u16>),
+    help: String,
+) -> Result<u16, Failure> {
+    let (id, description) = (twin.id(), twin.description());
+    match found {
         [one] => Ok(*one),
         [] => {
-            let names: Vec<String> =
-                super::view::indexes(description).map(|index| name(description, index)).collect();
+            let names: Vec<String> = all.map(|index| name(description, index)).collect();
             let whole = settings::nearest(called, names.iter().map(String::as_str));
             let last = |name: &'_ String| name.split_once('/').map(|(_, name)| name.to_owned());
             let short: Vec<String> = names.iter().filter_map(last).collect();
             let near =
                 whole.or_else(|| settings::nearest(called, short.iter().map(String::as_str)));
-            let help = near.map(|near| format!("did you mean {id}/{near}?"));
-            let help = help.unwrap_or_else(|| format!("its points: gatewayctl twins {id}"));
-            let words = format!("{id} has no point {called:?}");
+            let help = near.map_or(help, |near| format!("did you mean {id}/{near}?"));
+            let words = format!("{id} has no {noun} {called:?}");
             Err(Failure::new(Code::NotFound, words).help(help))
         }
         several => {
             let names: Vec<String> =
                 several.iter().map(|index| format!("{id}/{}", name(description, *index))).collect();
-            let words = format!("{id} has {} points called {called:?}", several.len());
+            let words = format!("{id} has {} {noun}s called {called:?}", several.len());
             let help = format!("name the feature as well: {}", names.join(", "));
             Err(Failure::new(Code::BadRequest, words).help(help))
         }

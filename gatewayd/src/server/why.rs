@@ -83,6 +83,7 @@ fn known(hub: &Hub, id: &str, point: Option<&str>) -> Result<Known, Failure> {
                 let unit = shown.unit.as_ref().map(|u| format!(" {u}")).unwrap_or_default();
                 verdict = format!("{value}{unit}, {}{cause}; twin {verdict}", shown.quality);
                 sections.push(about_reading(&shown));
+                sections.extend(about_hold(twin, index));
                 sections.push(about_point(description, index));
             }
             None => {}
@@ -162,13 +163,7 @@ fn watched(twin: &Twin, index: u16) -> Option<u16> {
 }
 
 fn stands(alarm: &control::TwinAlarm) -> String {
-    let present = match (alarm.active, alarm.acknowledged) {
-        (true, false) => "active",
-        (true, true) => "active, acknowledged",
-        (false, false) => "over, not acknowledged",
-        (false, true) => "normal",
-    };
-    format!("{present}{}", if alarm.shelved { ", shelved" } else { "" })
+    format!("{}{}", alarm.state(), if alarm.shelved { ", shelved" } else { "" })
 }
 
 fn delays(rule: &twin::Alarm) -> String {
@@ -193,6 +188,24 @@ fn about_reading(point: &control::Point) -> Section {
     add("asked", point.desired.clone());
     add("command", point.command.clone());
     section("reading", rows)
+}
+
+fn about_hold(twin: &Twin, index: u16) -> Option<Section> {
+    let held = twin.held().get(&index)?;
+    let spec = &twin.description().point(index)?.spec;
+    let limits = spec.rules.guard.hold;
+    let apart = Span::from_micros(u64::try_from(limits.interval).unwrap_or(0));
+    let again = if held.times >= u32::from(limits.times) {
+        "not any more: it was left too often; a new command begins anew".into()
+    } else {
+        format!("when the asset leaves it, {apart} apart, {} times in a row at most", limits.times)
+    };
+    let rows = vec![
+        ("value", spec.show(&held.expected).to_string()),
+        ("written again", again),
+        ("so far", format!("{} times in a row", held.times)),
+    ];
+    Some(section("held", rows))
 }
 
 fn about_point(description: &Description, index: u16) -> Section {

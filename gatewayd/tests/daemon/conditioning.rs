@@ -91,3 +91,35 @@ async fn a_setpoint_is_written_only_while_it_may_be() {
     assert_eq!(meter.register(1), 9);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_setpoint_that_is_held_is_written_again() {
+    let meter = Meter::start().await;
+    let mut gateway = Gateway::new();
+    let text = format!(
+        "[modbus]\ntcp = \"127.0.0.1:{}\"\n[group.main]\ninterval = \"100ms\"\n\
+         [[point]]\nname = \"flow/setpoint\"\naddress = \"holding:1\"\nwritable = true\nsettle = \"0s\"\n\
+         hold = true\nhold_interval = \"1s\"\nhold_times = 2\n",
+        meter.port()
+    );
+    gateway.write("devices.d/meter.toml", &text);
+    gateway.start().await;
+    gateway.shadowed().await;
+    let set = gateway.run(&["set", "meter/setpoint", "50", "--wait"]);
+    assert_eq!((set.code, meter.register(1)), (0, 50), "{set:?}");
+    let held = |gateway: &Gateway, words: &str| {
+        let why = gateway.run(&["why", "meter/flow/setpoint"]).out;
+        why.contains(words).then_some(())
+    };
+    eventually("it is said", || held(&gateway, "1s apart, 2 times in a row at most")).await;
+    for n in 1..=2 {
+        meter.set(1, 40);
+        eventually("it is written again", || (meter.register(1) == 50).then_some(())).await;
+        eventually("it is counted", || held(&gateway, &format!("{n} times in a row"))).await;
+    }
+    meter.set(1, 40);
+    eventually("the gateway gives up", || held(&gateway, "a new command begins anew")).await;
+    eventually("the twin shows what is", || point(&gateway).filter(|p| p["value"] == 40)).await;
+    assert_eq!(meter.register(1), 40);
+    gateway.stop().await;
+}

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use twin::{
-    Alarm, Condition, Description, Guard, Interlock, Measuring, Pace, Point, Report, Thresholds,
+    Alarm, Condition, Description, Guard, Hold, Interlock, Measuring, Pace, Point, Report,
+    Thresholds,
 };
 
 use crate::codec::{Put, Take};
@@ -121,6 +122,10 @@ fn put_guard(out: &mut impl Put, guard: &Guard) {
         put_condition(&mut of, &interlock.when);
     }
     of.put_i64(guard.interval);
+    if guard.hold != Hold::default() {
+        of.put_i64(guard.hold.interval);
+        of.put_u16(guard.hold.times);
+    }
     out.put_bytes(&of);
 }
 
@@ -130,7 +135,12 @@ fn take_guard(take: &mut Take<'_>) -> Option<Guard> {
         let (feature, point) = (t.parsed()?, t.parsed()?);
         Some(Interlock { feature, point, when: take_condition(t)? })
     })?;
-    Some(Guard { interlocks: interlocks.into(), interval: t.i64()? })
+    let interval = t.i64()?;
+    let hold = match t.0.is_empty() {
+        true => Hold::default(),
+        false => Hold { interval: t.i64()?, times: t.u16()? },
+    };
+    Some(Guard { interlocks: interlocks.into(), interval, hold })
 }
 
 fn put_condition(of: &mut Vec<u8>, when: &Condition) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Boottime, Interlock, Moment, Point, Reason, State, Twin};
+use crate::{Interlock, Moment, Point, Reason, State, Twin};
 
 /// Whether the interlocks of a point hold and its last command is long enough ago.
 ///
@@ -16,11 +16,9 @@ pub(crate) fn clear(
 ) -> Result<(), (Reason, Arc<str>)> {
     interlocked(twin, index).map_err(|words| (Reason::Interlock, words.into()))?;
     let interval = point.spec.rules.guard.interval;
-    let Some(last) = twin.desired().get(&index).filter(|_| interval > 0) else { return Ok(()) };
     // What was accepted during another boot is told on another clock; a boot takes longer than any device needs.
-    let comparable = last.command.0 >= state.timeline().booted().0;
-    let Boottime(passed) = Boottime(now.boottime.0.saturating_sub(last.at.0));
-    if comparable && passed < interval {
+    let passed = twin.desired().get(&index).and_then(|last| last.passed(state, now));
+    if let Some(passed) = passed.filter(|passed| *passed < interval) {
         let of = format!("{}/{}", point.spec.feature, point.spec.name);
         let left = seconds(interval - passed);
         let words = format!("the last command for {of} was accepted too recently; wait {left}");

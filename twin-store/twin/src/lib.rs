@@ -15,6 +15,7 @@ mod description;
 mod entanglement;
 mod event;
 mod guard;
+mod held;
 mod ledger;
 mod lifecycle;
 mod maintenance;
@@ -48,6 +49,7 @@ pub use description::{
 pub use entanglement::{Closeness, Entangled, Window};
 pub use event::{ConditionState, Event, EventInstance};
 pub use guard::interlocked;
+pub use held::{Held, Hold};
 pub use ledger::{Ledger, LedgerEntry};
 pub use lifecycle::{LifeCycle, TRANSITIONS, Trigger};
 pub use maintenance::Maintenance;

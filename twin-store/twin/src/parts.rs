@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::state::alike;
 use crate::twin::Touched;
 use crate::{
-    Binding, CommandId, CommandState, Description, Desired, Entangled, GroupCounts, Handle, Ledger,
-    LedgerEntry, LifeCycle, Maintenance, Principal, Reading, Relationship, Seq, Standing, State,
-    Timeline, Twin, TwinId,
+    Binding, CommandId, CommandState, Description, Desired, Entangled, GroupCounts, Handle, Held,
+    Ledger, LedgerEntry, LifeCycle, Maintenance, Principal, Reading, Relationship, Seq, Standing,
+    State, Timeline, Twin, TwinId,
 };
 
 /// Everything that a [`State`] is made of.
@@ -48,6 +48,7 @@ pub struct TwinParts {
     pub maintained: Option<(Seq, Option<Maintenance>)>,
     pub alarms: BTreeMap<u16, Standing>,
     pub alarmed: Seq,
+    pub held: BTreeMap<u16, Held>,
 }
 
 impl State {
@@ -116,6 +117,7 @@ impl Twin {
             maintained: self.maintained.clone(),
             alarms: self.alarms.clone(),
             alarmed: self.alarmed,
+            held: self.held.clone(),
         }
     }
 
@@ -143,6 +145,7 @@ impl Twin {
             maintained: parts.maintained,
             alarms: parts.alarms,
             alarmed: parts.alarmed,
+            held: parts.held,
         }
     }
 }

@@ -90,6 +90,12 @@ impl Quality {
         Self { code: Some(code), ..self }
     }
 
+    /// Whether the value is what the asset says now, plausible or not.
+    #[must_use]
+    pub fn is_said(self) -> bool {
+        self.is_good() || self.cause == Cause::OutOfRange
+    }
+
     /// Whether the class is good.
     #[must_use]
     pub fn is_good(self) -> bool {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{Alarm, Condition, Name};
+use crate::{Alarm, Condition, Hold, Name};
 
 /// What is asked of one point.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Guard {
     pub interlocks: Arc<[Interlock]>,
     /// Microseconds between two commands that are accepted, whoever gives them; 0 = as they come.
     pub interval: i64,
+    /// How often a value that is held is asserted again.
+    pub hold: Hold,
 }
 
 /// A condition on a point of the twin that must hold.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     Binding, Boottime, Closeness, CommandId, CommandState, Description, Desired, Entangled,
-    GroupCounts, Handle, Kind, LifeCycle, Maintenance, Nameplate, Order, Origin, Point, Principal,
-    Quality, Reading, Relationship, Reported, Seq, Stage, Standing, Step, Trigger, TwinId, Value,
-    What,
+    GroupCounts, Handle, Held, Kind, LifeCycle, Maintenance, Nameplate, Origin, Point, Quality,
+    Reading, Relationship, Reported, Seq, Stage, Standing, Step, Trigger, TwinId, Value, What,
 };
 
 /// The digital counterpart of one asset.
@@ -30,6 +29,7 @@ pub struct Twin {
     pub(crate) maintained: Option<(Seq, Option<Maintenance>)>,
     pub(crate) alarms: BTreeMap<u16, Standing>,
     pub(crate) alarmed: Seq,
+    pub(crate) held: BTreeMap<u16, Held>,
 }
 
 /// How often a feature changed, and when last.
@@ -73,6 +73,7 @@ impl Twin {
             maintained: None,
             alarms: BTreeMap::new(),
             alarmed: Seq(0),
+            held: BTreeMap::new(),
         }
     }
 
@@ -283,7 +284,7 @@ impl Twin {
                 }
                 true
             }
-            What::Command(command) => self.ask(seq, at, &origin.principal(), command),
+            What::Command(command) => self.ask(seq, at, origin, command),
             What::Step { command, step } => self.step(seq, *command, step),
             What::Related(relationship) => {
                 let new = !self.relationships.contains(relationship);
@@ -304,6 +305,7 @@ impl Twin {
 
     fn describe(&mut self, seq: Seq, description: &Arc<Description>) -> bool {
         self.description = description.clone();
+        self.let_go();
         self.reported.resize_with(description.points.len(), || None);
         self.features.resize(description.features.len(), Touched::default());
         let before = self.alarms.len();
@@ -369,23 +371,12 @@ impl Twin {
         true
     }
 
-    fn ask(&mut self, seq: Seq, at: Boottime, by: &Principal, command: &crate::Command) -> bool {
+    fn ask(&mut self, seq: Seq, at: Boottime, origin: &Origin, command: &crate::Command) -> bool {
         let id = CommandId(seq.0);
-        if let Order::Write(value) = &command.order {
-            let version = self.desired.get(&command.index).map_or(1, |d| d.version + 1);
-            let desired = Desired {
-                value: value.clone(),
-                version,
-                command: id,
-                by: by.clone(),
-                at,
-                stage: Stage::Accepted,
-            };
-            self.desired.insert(command.index, desired);
-        }
+        self.desire(id, at, origin, command);
         let state = CommandState {
             command: command.clone(),
-            by: by.clone(),
+            by: origin.principal(),
             stage: Stage::Accepted,
             expected: None,
         };
@@ -400,10 +391,8 @@ impl Twin {
             known.expected = Some(expected.clone());
         }
         known.stage = stage.clone();
-        let index = known.command.index;
-        if let Some(desired) = self.desired.get_mut(&index).filter(|d| d.command == id) {
-            desired.stage = stage.clone();
-        }
+        let (index, expected) = (known.command.index, known.expected.clone());
+        self.desired_at((index, id), &stage, expected);
         if stage.ended() {
             self.commands.remove(&id);
         }

@@ -173,6 +173,17 @@ impl ValueType {
         if let Self::Decimal { exponent, .. } = self { *exponent } else { 0 }
     }
 
+    /// Whether two values are the same, numbers within a tolerance in the point's unit.
+    #[must_use]
+    pub fn alike(&self, one: &Value, other: &Value, tolerance: f64) -> bool {
+        let near = || {
+            one.as_f64(self)
+                .zip(other.as_f64(self))
+                .is_some_and(|(a, b)| (a - b).abs() <= tolerance)
+        };
+        one == other || (tolerance > 0.0 && near())
+    }
+
     /// Whether `value` is of this type and within its width.
     #[must_use]
     pub fn admits(&self, value: &Value) -> bool {

@@ -1,15 +1,14 @@
 //! `[[alarm]]` of a device file or profile: when a point is wrong, and how loudly that is said.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use settings::{Diagnostic, Duration, KeyPath, Place};
+use settings::{Diagnostic, Duration, Place};
 use twin::{Access, Alarm, Condition, Kind, Name, PointSpec, Report, Rules, ValueType};
 
 use super::declare::numeric;
-use super::merge::{Layer, Over};
+use super::merge::{self, Layer, Merged};
 use super::words::point_name;
 
 /// The severity of an alarm that does not say it: the middle of the scale.
@@ -93,12 +92,6 @@ impl CodesWord {
     }
 }
 
-/// What both files together say of an alarm, and where.
-struct Merged {
-    keys: AlarmKeys,
-    place: Place,
-}
-
 /// The alarms over these points, as the events that they are. They are in the profile's order, then the device file's
 /// own.
 pub fn alarms<S, P>(
@@ -107,7 +100,11 @@ pub fn alarms<S, P>(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<PointSpec> {
     let mut events: Vec<PointSpec> = Vec::new();
-    for Merged { keys, place } in merged(layers, found) {
+    let merged = merge::entries(layers, "alarm", (|file| &file.alarm, |keys| &keys.name), found);
+    for Merged { keys, place } in merged {
+        if keys.used == Some(false) {
+            continue;
+        }
         let Ok((feature, name)) = point_name(&keys.name) else {
             let error = place.error("name", "the name of an alarm is \"feature/alarm\"");
             found.push(error.help("for example name = \"bearing/hot\""));
@@ -141,33 +138,6 @@ fn event((feature, name): (Name, Name), group: u16, rule: Alarm) -> PointSpec {
         report: Report::Always,
         rules: Rules { alarm: Some(Arc::new(rule)), ..Rules::default() },
     }
-}
-
-fn merged<S, P>(layers: &[Layer<'_, S, P>], found: &mut Vec<Diagnostic>) -> Vec<Merged> {
-    let mut merged: Vec<Merged> = Vec::new();
-    for layer in layers.iter().rev() {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for (n, keys) in layer.file.alarm.iter().enumerate() {
-            let place = Place::new(layer.source, KeyPath::of("alarm").index(n));
-            if let Some(first) = seen.insert(&keys.name, n) {
-                let other = KeyPath::of("alarm").index(first).key("name");
-                let line = layer.source.position(&other).line;
-                let error =
-                    place.error("name", format!("the alarm {:?} is there twice", keys.name));
-                found.push(error.help(format!("the first one is in line {line}")));
-                continue;
-            }
-            match merged.iter_mut().find(|known| known.keys.name == keys.name) {
-                Some(below) => {
-                    below.keys = keys.clone().over(&below.keys);
-                    below.place = place.over(&below.place);
-                }
-                None => merged.push(Merged { keys: keys.clone(), place }),
-            }
-        }
-    }
-    merged.retain(|alarm| alarm.keys.used != Some(false));
-    merged
 }
 
 fn watched<'a>(

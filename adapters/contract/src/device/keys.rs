@@ -119,8 +119,12 @@ pub struct WordKeys {
     pub write_interval: Option<Duration>,
     /// It may be written although the twin is not in step with its asset.
     pub unsynchronised: Option<bool>,
-    /// The written value is written again when the asset leaves it, even against a local operator.
+    /// The written value, once confirmed, is written again when the asset leaves it, even against a local operator.
     pub hold: Option<bool>,
+    /// So much time is between two such writes at least; 10 s if absent.
+    pub hold_interval: Option<Duration>,
+    /// So many such writes in a row, each within an hour of the last, then only a new command helps; 10 if absent.
+    pub hold_times: Option<u16>,
 }
 
 /// What another point of the device has to be. Exactly one of `above`, `below`, `bits` and `is` says it.

@@ -41,7 +41,7 @@ over!(GroupKeys: interval, on_demand, max_age);
 over!(NameplateKeys: manufacturer, model, serial, hardware, software);
 over!(WordKeys: used, kind, unit, range, labels, title, semantics, group, report, deadband, min_interval,
     max_interval, writable, write_range, settle, tolerance, requires, write_interval,
-    unsynchronised, hold);
+    unsynchronised, hold, hold_interval, hold_times);
 
 /// One file of the two.
 #[derive(Debug)]
@@ -60,13 +60,26 @@ impl<S, P> Clone for Layer<'_, S, P> {
 
 impl<S, P> Copy for Layer<'_, S, P> {}
 
-/// A point as both files together say it.
+/// An entry as both files together say it.
 #[derive(Debug, Clone)]
-pub struct MergedPoint<P> {
+pub struct Merged<K> {
     /// What they say.
-    pub keys: PointKeys<P>,
+    pub keys: K,
     /// Where they say it.
     pub place: Place,
+}
+
+/// A point as both files together say it.
+pub type MergedPoint<P> = Merged<PointKeys<P>>;
+
+impl<P: Clone + Over> Over for PointKeys<P> {
+    fn over(self, below: &Self) -> Self {
+        Self {
+            name: self.name,
+            words: self.words.over(&below.words),
+            protocol: self.protocol.over(&below.protocol),
+        }
+    }
 }
 
 /// A group as both files together say it.
@@ -87,41 +100,51 @@ pub fn points<S, P: Clone + Over>(
     layers: &[Layer<'_, S, P>],
     found: &mut Vec<Diagnostic>,
 ) -> Vec<MergedPoint<P>> {
-    let mut merged: Vec<MergedPoint<P>> = Vec::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    for layer in layers.iter().rev() {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for (n, keys) in layer.file.point.iter().enumerate() {
-            let path = KeyPath::of("point").index(n);
-            let place = Place::new(layer.source, path.clone());
-            if let Some(first) = seen.insert(&keys.name, n) {
-                let other = KeyPath::of("point").index(first).key("name");
-                let words = format!("the point {:?} is there twice", keys.name);
-                let help =
-                    format!("the first one is in line {}", layer.source.position(&other).line);
-                found.push(place.error("name", words).help(help));
-                continue;
-            }
-            match known.get(&keys.name).and_then(|at| merged.get_mut(*at)) {
-                Some(below) => {
-                    below.keys = PointKeys {
-                        name: keys.name.clone(),
-                        words: keys.words.clone().over(&below.keys.words),
-                        protocol: keys.protocol.clone().over(&below.keys.protocol),
-                    };
-                    below.place = place.over(&below.place);
-                }
-                None => {
-                    known.insert(keys.name.clone(), merged.len());
-                    merged.push(MergedPoint { keys: keys.clone(), place });
-                }
-            }
-        }
-    }
+    let mut merged = entries(layers, "point", (|file| &file.point, |keys| &keys.name), found);
     merged.retain(|point| point.keys.words.used != Some(false));
     for point in &merged {
         if let Err(error) = point_name(&point.keys.name) {
             found.push(point.place.error("name", error));
+        }
+    }
+    merged
+}
+
+/// Where a file has its entries of a kind, and where an entry has its name.
+type Entries<S, P, K> = (fn(&DeviceFile<S, P>) -> &[K], fn(&K) -> &str);
+
+/// The entries of the array `key`, which is also what one of them is called, in the profile's order, then the device
+/// file's own. A name that occurs twice in one file is a mistake.
+pub(super) fn entries<S, P, K: Clone + Over>(
+    layers: &[Layer<'_, S, P>],
+    key: &str,
+    (of, name): Entries<S, P, K>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Merged<K>> {
+    let mut merged: Vec<Merged<K>> = Vec::new();
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    for layer in layers.iter().rev() {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for (n, keys) in of(layer.file).iter().enumerate() {
+            let place = Place::new(layer.source, KeyPath::of(key).index(n));
+            if let Some(first) = seen.insert(name(keys), n) {
+                let other = KeyPath::of(key).index(first).key("name");
+                let error =
+                    place.error("name", format!("the {key} {:?} is there twice", name(keys)));
+                let line = layer.source.position(&other).line;
+                found.push(error.help(format!("the first one is in line {line}")));
+                continue;
+            }
+            match known.get(name(keys)).and_then(|at| merged.get_mut(*at)) {
+                Some(below) => {
+                    below.keys = keys.clone().over(&below.keys);
+                    below.place = place.over(&below.place);
+                }
+                None => {
+                    known.insert(name(keys), merged.len());
+                    merged.push(Merged { keys: keys.clone(), place });
+                }
+            }
         }
     }
     merged

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twin::{
-    Access, Alarm, Care, Cause, Command, CommandId, Condition, ConditionState, Deadline, Entry,
-    Event, Kind, LifeCycle, Maintenance, Origin, PointSpec, Principal, PrincipalKind, Quality,
-    Reported, Rules, Stage, Submission, TimeBase, Value, ValueType, What,
+    Access, Alarm, Care, Cause, Command, CommandId, Condition, ConditionState, Deadline, Event,
+    Kind, LifeCycle, Maintenance, Origin, PointSpec, Principal, PrincipalKind, Quality, Rules,
+    Stage, Submission, ValueType, What,
 };
 
 use crate::{Run, S, description, first_run, id};
@@ -278,18 +278,7 @@ impl Run {
             Some(_) => Quality::uncertain(cause),
             None => Quality::bad(cause),
         };
-        let value = value.map(Value::Unsigned);
-        let reported = Reported {
-            revision: 1,
-            group: 0,
-            source: TimeBase::gateway(self.moment().boottime),
-            server: None,
-            command: None,
-            continued: false,
-            entries: vec![Entry { index: 0, quality, value, offset: 0 }],
-        };
-        let what = What::Reported(reported);
-        let change = twin::Change { twin: id(), origin: Origin::Asset, what };
+        let change = crate::reading(id(), self.moment().boottime, (quality, value), None);
         self.submit.send(Submission::change(change)).await.unwrap();
     }
 }

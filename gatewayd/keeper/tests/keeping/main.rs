@@ -4,6 +4,7 @@
 
 mod alarms;
 mod entangled;
+mod hold;
 mod many;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,25 @@ fn id() -> TwinId {
     "pump".parse().unwrap()
 }
 
+/// What an asset says of its only point, as an answer to a poll or as the read-back of `command`.
+fn reading(
+    twin: TwinId,
+    at: Boottime,
+    (quality, value): (Quality, Option<u64>),
+    command: Option<CommandId>,
+) -> Change {
+    let reported = Reported {
+        revision: 1,
+        group: 0,
+        source: TimeBase::gateway(at),
+        server: None,
+        command,
+        continued: false,
+        entries: vec![Entry { index: 0, quality, value: value.map(Value::Unsigned), offset: 0 }],
+    };
+    Change { twin, origin: Origin::Asset, what: What::Reported(reported) }
+}
+
 impl Run {
     /// `at`: the boottime at which this run begins, in seconds.
     fn begin(dir: &std::path::Path, at: i64) -> Self {
@@ -101,23 +121,8 @@ impl Run {
     /// The asset answers a poll, or a read-back of `command`.
     async fn report(&self, value: u64, command: Option<CommandId>) {
         let now = Boottime(self.clock.boottime());
-        let entry = Entry {
-            index: 0,
-            quality: Quality::GOOD,
-            value: Some(Value::Unsigned(value)),
-            offset: 0,
-        };
-        let reported = Reported {
-            revision: 1,
-            group: 0,
-            source: TimeBase::gateway(now),
-            server: None,
-            command,
-            continued: false,
-            entries: vec![entry],
-        };
+        let change = reading(id(), now, (Quality::GOOD, Some(value)), command);
         let seen = Seen { twin: id(), group: 0, ok: true, due: now, at: now, expected: 1 };
-        let change = Change { twin: id(), origin: Origin::Asset, what: What::Reported(reported) };
         let input = Input::Change(change, Some(seen));
         self.submit.send(Submission { input, receipt: None }).await.unwrap();
     }

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twin::LifeCycle::{Bound, Created, Shadowed, Unbound};
-use twin::{
-    Boottime, Change, Entry, Input, LifeCycle, Origin, Quality, Reported, Seen, Submission,
-    TimeBase, TwinId, Value, What,
-};
+use twin::{Boottime, Change, Input, LifeCycle, Origin, Quality, Seen, Submission, TwinId, What};
 
 use crate::{Run, description};
 
@@ -23,18 +20,7 @@ impl Run {
     async fn report_all(&self, ids: &BTreeSet<TwinId>) {
         let now = Boottime(self.clock.boottime());
         for id in ids {
-            let value = Some(Value::Unsigned(1));
-            let reported = Reported {
-                revision: 1,
-                group: 0,
-                source: TimeBase::gateway(now),
-                server: None,
-                command: None,
-                continued: false,
-                entries: vec![Entry { index: 0, quality: Quality::GOOD, value, offset: 0 }],
-            };
-            let (twin, origin) = (id.clone(), Origin::Asset);
-            let change = Change { twin, origin, what: What::Reported(reported) };
+            let change = crate::reading(id.clone(), now, (Quality::GOOD, Some(1)), None);
             let seen =
                 Seen { twin: id.clone(), group: 0, ok: true, due: now, at: now, expected: 1 };
             let input = Input::Change(change, Some(seen));

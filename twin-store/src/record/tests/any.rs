@@ -150,9 +150,11 @@ fn condition() -> impl Strategy<Value = Condition> {
 fn guard() -> impl Strategy<Value = Guard> {
     let interlock = (name(), name(), condition());
     let interlocks = vec(interlock, 0..3);
-    (interlocks, any::<i64>()).prop_map(|(interlocks, interval)| {
+    let hold = (any::<i64>(), any::<u16>()).prop_map(|(interval, times)| Hold { interval, times });
+    let hold = option::of(hold).prop_map(Option::unwrap_or_default);
+    (interlocks, any::<i64>(), hold).prop_map(|(interlocks, interval, hold)| {
         let of = |(feature, point, when)| Interlock { feature, point, when };
-        Guard { interlocks: interlocks.into_iter().map(of).collect(), interval }
+        Guard { interlocks: interlocks.into_iter().map(of).collect(), interval, hold }
     })
 }
 

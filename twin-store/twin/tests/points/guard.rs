@@ -10,20 +10,21 @@ use twin::{
 
 use crate::one_point;
 
-const S: i64 = 1_000_000;
-const BOOT: BootId = BootId([1; 16]);
+pub(crate) const S: i64 = 1_000_000;
+pub(crate) const BOOT: BootId = BootId([1; 16]);
 
-fn opened(boot: BootId) -> GatewayEvent {
+pub(crate) fn opened(boot: BootId) -> GatewayEvent {
     GatewayEvent::Opened { epoch: 1, boot, offset: None, surviving: Seq(0) }
 }
 
-/// A pump that may be written only while its mode (index 1) is 2, five seconds apart.
-struct Scene {
-    state: State,
-    seq: u64,
+/// A state with a twin that is bound.
+pub(crate) struct Scene {
+    pub(crate) state: State,
+    pub(crate) seq: u64,
 }
 
 impl Scene {
+    /// A pump that may be written only while its mode (index 1) is 2, five seconds apart.
     fn new() -> Self {
         let writable =
             Writable { range: None, settle: 0, tolerance: 0.0, unsynchronised: true, hold: false };
@@ -32,16 +33,21 @@ impl Scene {
             point: "mode".parse().unwrap(),
             when: Condition::Is(Arc::new([2.0])),
         };
-        let guard = Guard { interlocks: Arc::new([interlock]), interval: 5 * S };
+        let guard =
+            Guard { interlocks: Arc::new([interlock]), interval: 5 * S, ..Guard::default() };
         let setpoint = PointSpec {
             access: Access { readable: true, writable: Some(writable) },
             rules: Rules { guard, ..Rules::default() },
             ..one_point::point("setpoint")
         };
+        Self::of(vec![setpoint, one_point::point("mode")])
+    }
+
+    /// A twin with these points in one group.
+    pub(crate) fn of(points: Vec<PointSpec>) -> Self {
         let acquisition = Acquisition::Polled { interval: S };
         let group =
             Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
-        let points = vec![setpoint, one_point::point("mode")];
         let declared = Declaration { groups: vec![group], points, ..Declaration::default() };
         let description = Description::default().revise(&declared).unwrap().description;
         let mut scene = Self { state: State::default(), seq: 0 };
@@ -55,13 +61,17 @@ impl Scene {
         scene
     }
 
-    fn then(&mut self, at: i64, body: Body) {
+    pub(crate) fn then(&mut self, at: i64, body: Body) {
         self.seq += 1;
         self.state.apply(&Commit { seq: Seq(self.seq), epoch: 1, at: Boottime(at), body });
     }
 
-    fn twin(&mut self, at: i64, what: What) {
-        let (handle, twin, origin) = (Handle(1), "t".parse().unwrap(), Origin::Asset);
+    pub(crate) fn twin(&mut self, at: i64, what: What) {
+        self.by(at, Origin::Asset, what);
+    }
+
+    pub(crate) fn by(&mut self, at: i64, origin: Origin, what: What) {
+        let (handle, twin) = (Handle(1), "t".parse().unwrap());
         self.then(at, Body::Twin { handle, twin, origin, what });
     }
 

@@ -4,5 +4,6 @@
 mod alarm;
 mod conditioning;
 mod guard;
+mod held;
 mod one_point;
 mod report;

@@ -1,0 +1,94 @@
+//! Desired values that are held, over a real store: asked again when the asset leaves them, also after a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use twin::{Hold, Maintenance, Order, Origin, Outcome, Stage, Value, What};
+
+use crate::{Run, S, description, id};
+
+async fn held(dir: &std::path::Path) -> Run {
+    let run = Run::begin(dir, 100);
+    let mut described = description();
+    let spec = &mut described.points[0].spec;
+    spec.access.writable.as_mut().unwrap().hold = true;
+    spec.rules.guard.hold = Hold { interval: 10 * S, times: 2 };
+    run.tell(Origin::Configuration, What::Described(Arc::new(described))).await.unwrap();
+    run.shadowed().await;
+    run
+}
+
+impl Run {
+    /// The next order is carried out by an asset that does as it is told.
+    async fn obeyed(&mut self, value: u64) {
+        let order = self.order().await;
+        assert_eq!(order.order, Order::Write(Value::Unsigned(value)));
+        self.sent(order.id, value).await.unwrap();
+        self.report(value, Some(order.id)).await;
+        self.until("confirmed", |run| run.outcome() == Some(Stage::Ended(Outcome::Confirmed)))
+            .await;
+    }
+
+    /// The asset leaves the value, and the gateway has had time to notice.
+    async fn leaves(&mut self, seconds: u64) {
+        self.hand.advance(Duration::from_secs(seconds));
+        self.report(40, None).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+
+    fn silent(&mut self) -> bool {
+        self.orders.try_recv().is_err()
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_held_is_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = held(dir.path()).await;
+    run.ask("k1", 50, 30).await;
+    run.obeyed(50).await;
+    run.leaves(1).await;
+    assert!(run.silent(), "not so soon");
+    // Silence in between would take the twin out of step.
+    for _ in 0..3 {
+        run.leaves(3).await;
+    }
+    run.obeyed(50).await;
+    assert!(run.silent(), "asked once");
+    let desired = run.store.read(|state| state.twin(&id()).unwrap().desired()[&0].clone());
+    assert_eq!((&*desired.by.name, desired.version), ("ada", 1));
+
+    run.end().await;
+    let mut run = Run::begin(dir.path(), 400);
+    run.shadowed_again().await;
+    run.obeyed(50).await;
+    for _ in 0..5 {
+        run.leaves(3).await;
+    }
+    assert!(run.silent(), "twice in a row is all that the description allows");
+    run.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_asked_again_while_commands_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = held(dir.path()).await;
+    run.ask("k1", 50, 30).await;
+    run.obeyed(50).await;
+    let origin = Origin::Configuration;
+    let maintenance = Maintenance {
+        until: twin::Deadline::after(run.moment(), 600 * S),
+        reason: "new bearings".into(),
+        by: origin.principal(),
+    };
+    run.tell(origin.clone(), What::Maintained(Some(maintenance))).await.unwrap();
+    for _ in 0..5 {
+        run.leaves(3).await;
+    }
+    assert!(run.silent());
+    let refused = |what: &What| matches!(what, What::Refused { .. });
+    assert!(!run.log().await.iter().any(refused), "nor is anything tried in vain");
+    run.tell(origin, What::Maintained(None)).await.unwrap();
+    run.obeyed(50).await;
+    run.end().await;
+}
