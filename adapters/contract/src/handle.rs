@@ -181,6 +181,7 @@ mod tests {
         let now = Moment { boottime: Boottime(0), boot: BootId([0; 16]), utc: None };
         CommandOrder {
             id: CommandId(id),
+            by: Origin::Configuration.principal(),
             twin: "pump".parse().unwrap(),
             index: 0,
             order: Order::Write(Value::Bool(true)),

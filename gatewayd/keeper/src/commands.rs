@@ -1,7 +1,8 @@
 //! How commands end: confirmed by what came back, or by time.
 
 use twin::{
-    CommandState, Moment, Outcome, Quality, Reason, Reported, Stage, Step, Twin, Value, ValueType,
+    CommandId, CommandState, Desired, Moment, Outcome, Quality, Reason, Reported, Stage, Step,
+    Twin, Value, ValueType,
 };
 
 /// Microseconds after the deadline during which an answer to something that was sent is still waited for,
@@ -34,20 +35,29 @@ pub fn confirms(
 }
 
 /// The step that a read-back of this command leads to. The state may be ahead of it: what was read back decides.
-pub(crate) fn concluded(twin: &Twin, open: &CommandState, reported: &Reported) -> Option<Step> {
+pub(crate) fn concluded(twin: &Twin, id: CommandId, reported: &Reported) -> Option<Step> {
+    let open = twin.commands().get(&id)?;
     let expected = open.expected.as_ref()?;
     let point = twin.description().point(open.command.index)?;
     let reading = reported.entries.iter().find(|e| e.index == open.command.index)?;
     let tolerance = point.spec.access.writable.as_ref().map_or(0.0, |w| w.tolerance);
-    let verdict = confirms(
-        &point.spec.value_type,
-        tolerance,
-        expected,
-        reading.value.as_ref(),
-        reading.quality,
-    );
+    let of = &point.spec.value_type;
+    let verdict = |expected: &Value| {
+        confirms(of, tolerance, expected, reading.value.as_ref(), reading.quality)
+    };
+    let newest = twin.desired().get(&open.command.index).filter(|newest| newest.command > id);
+    let asks = |newest: &&Desired| {
+        let open = twin.commands().get(&newest.command);
+        let expected = open.and_then(|open| open.expected.as_ref());
+        verdict(expected.unwrap_or(&newest.value)) == Verdict::Confirmed
+    };
+    let verdict = verdict(expected);
     Some(Step::Ended(match verdict {
         Verdict::Confirmed => Outcome::Confirmed,
+        Verdict::Differs if let Some(newest) = newest.filter(asks) => {
+            let words = "it was sent, and read back is what a newer command asked for, of";
+            Outcome::Unknown(Reason::Superseded, format!("{words} {}", newest.by).into())
+        }
         Verdict::Differs => {
             let words = format!("read back {:?} instead of {expected:?}", reading.value);
             Outcome::Rejected(Reason::Differs, words.into())

@@ -11,8 +11,8 @@ use base::{CancellationToken, Clock};
 use tokio::sync::{mpsc, watch};
 use twin::{
     Body, BootId, Boottime, Change, Command, CommandId, CommandOrder, Commit, Entangled, Handle,
-    Moment, Order, Origin, Outcome, Reason, Reported, Seq, Stage, State, Step, Submission,
-    Timestamp, Trigger, Twin, TwinId, What, interlocked,
+    Moment, Order, Origin, Outcome, Principal, Reason, Reported, Seq, Stage, State, Step,
+    Submission, Timestamp, Trigger, Twin, TwinId, What, interlocked,
 };
 use twin_store::{Follower, Frame, Freshness, Kind, Store};
 
@@ -139,7 +139,7 @@ impl Keeper {
     }
 
     async fn follow(&mut self, commit: &Commit) {
-        let Body::Twin { handle, twin, what, .. } = &commit.body else { return };
+        let Body::Twin { handle, twin, what, origin } = &commit.body else { return };
         match what {
             What::Transition { trigger, .. } => {
                 self.entered.insert(*handle, commit.at);
@@ -149,7 +149,8 @@ impl Keeper {
                 self.decided.remove(handle);
             }
             What::Command(command) => {
-                self.dispatch(twin, CommandId(commit.seq.0), command, false).await
+                let id = CommandId(commit.seq.0);
+                self.dispatch(twin, id, (&origin.principal(), command), false).await
             }
             What::Event(event) => self.cared(twin, event.index).await,
             What::Reported(reported) => {
@@ -267,7 +268,7 @@ impl Keeper {
         let reached = |twin: &Twin| {
             heard.get(&twin.handle()).is_some_and(|f| f.iter().any(|f| f.last.is_some()))
         };
-        let ready: Vec<(TwinId, CommandId, Command)> = self.store.read(|state| {
+        let ready: Vec<(TwinId, CommandId, Principal, Command)> = self.store.read(|state| {
             state
                 .twins()
                 .filter(|twin| !twin.commands().is_empty())
@@ -277,18 +278,20 @@ impl Keeper {
                     twin.commands()
                         .iter()
                         .filter(move |(_, open)| heard || twin.rule(open.command.index).is_some())
-                        .map(|(id, open)| (twin.id().clone(), *id, open.command.clone()))
+                        .map(|(id, open)| {
+                            (twin.id().clone(), *id, open.by.clone(), open.command.clone())
+                        })
                 })
-                .filter(|(_, id, command)| {
+                .filter(|(_, id, _, command)| {
                     let may = self.read_back.contains(id) || !command.deadline.passed(now);
                     may && self.inherited.contains(id)
                 })
                 .collect()
         });
-        for (twin, id, command) in ready {
+        for (twin, id, by, command) in ready {
             self.inherited.remove(&id);
             let read_back_only = self.read_back.contains(&id);
-            self.dispatch(&twin, id, &command, read_back_only).await;
+            self.dispatch(&twin, id, (&by, &command), read_back_only).await;
         }
     }
 
@@ -296,7 +299,7 @@ impl Keeper {
         &self,
         twin: &TwinId,
         id: CommandId,
-        command: &Command,
+        (by, command): (&Principal, &Command),
         read_back_only: bool,
     ) {
         let alarm = |state: &State| state.twin(twin)?.rule(command.index).map(drop);
@@ -311,6 +314,7 @@ impl Keeper {
         }
         let order = CommandOrder {
             id,
+            by: by.clone(),
             twin: twin.clone(),
             index: command.index,
             order: command.order.clone(),
@@ -334,7 +338,7 @@ impl Keeper {
         let inherited = self.read_back.contains(&id);
         let step = self.store.read(|state| {
             let twin = state.twin(twin)?;
-            concluded(twin, twin.commands().get(&id)?, reported)
+            concluded(twin, id, reported)
         });
         if let Some(step) = step {
             self.submit(stepped(twin, id, restarted(step, inherited))).await;

@@ -148,6 +148,7 @@ impl Rig {
     pub(crate) async fn order(&self, id: u64, unit: u8, index: u16, value: Value) {
         let order = CommandOrder {
             id: CommandId(id),
+            by: twin::Origin::Configuration.principal(),
             twin: format!("unit-{unit}").parse().unwrap(),
             index,
             order: Order::Write(value),

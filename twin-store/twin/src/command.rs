@@ -76,6 +76,8 @@ impl Deadline {
 pub struct CommandOrder {
     /// Its identity.
     pub id: CommandId,
+    /// Who asks: between callers the newest wins, what one caller asks is done in its order.
+    pub by: Principal,
     /// Whose asset.
     pub twin: crate::TwinId,
     /// Which property or action.
@@ -176,7 +178,7 @@ reasons! {
     Restarted = 19, "restarted", "The daemon restarted while the command was on its way.";
     Malformed = 20, "malformed", "The message could not be understood.";
     Storage = 21, "storage", "It could not be recorded, so it was not carried out.";
-    Superseded = 22, "superseded", "A newer command for the same point took its place.";
+    Superseded = 22, "superseded", "A newer command of somebody else for the same point took its place.";
     Purged = 23, "purged", "The twin was purged before the command had ended.";
     Rate = 24, "rate", "More commands came than the caller may give; nothing was recorded.";
     Entanglement = 25, "entanglement", "The twin does not follow its asset closely enough for commands.";

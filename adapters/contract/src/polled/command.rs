@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use twin::{
-    CommandId, CommandOrder, Moment, Outcome, Reason, Receipt, Step, Submission, TwinId, What,
+    CommandId, CommandOrder, Moment, Order, Outcome, Reason, Receipt, Step, Submission, TwinId,
+    What,
 };
 
 use super::agenda::{Agenda, Durable, On, UnderWay};
@@ -48,6 +49,7 @@ impl<P: Polled> Agenda<P> {
         let (id, twin) = (order.id, order.twin.clone());
         match self.admit(order, at, now.boottime.0) {
             Ok(Some((command, step))) => {
+                self.supersede(&command.order);
                 self.commands.push_back(command);
                 let durable = self.durable.clone();
                 // At most `MOST` commands wait for one answer each, and the channel holds as many.
@@ -60,6 +62,25 @@ impl<P: Polled> Agenda<P> {
             }
             Ok(None) => {}
             Err((reason, words)) => self.end(&twin, id, Outcome::Rejected(reason, words)),
+        }
+    }
+
+    /// Between callers the newest wins: what others asked of the same property and has not left will not leave.
+    fn supersede(&mut self, newest: &CommandOrder) {
+        let write = |order: &CommandOrder| matches!(order.order, Order::Write(_));
+        let older = |command: &Command<P>| {
+            let order = &command.order;
+            let same = (&order.twin, order.index) == (&newest.twin, newest.index);
+            let others = order.by != newest.by && write(order) && write(newest);
+            same && others && command.stage != Stage::Leaving
+        };
+        while let Some(at) = self.commands.iter().position(older) {
+            let Some(Command { order, device, .. }) = self.commands.remove(at) else { return };
+            self.release(device);
+            let words =
+                format!("nothing was sent: a newer command took its place, of {}", newest.by);
+            let outcome = Outcome::Rejected(Reason::Superseded, words.into());
+            self.end(&order.twin, order.id, outcome);
         }
     }
 

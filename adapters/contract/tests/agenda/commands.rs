@@ -1,6 +1,9 @@
 //! Commands: durable before they leave, written once, read back, always ended.
 
-use twin::{CommandId, CommandOrder, Deadline, Order, Outcome, Reason, Refusal, Step, Value, What};
+use twin::{
+    CommandId, CommandOrder, Deadline, Order, Outcome, Principal, PrincipalKind, Reason, Refusal,
+    Step, Value, What,
+};
 
 use adapter::Work;
 
@@ -9,12 +12,19 @@ use crate::sim::{MS, Manner, S, Sim, name, unit};
 fn order(sim: &Sim, value: i64, patience: i64) -> CommandOrder {
     CommandOrder {
         id: CommandId(9),
+        by: twin::Origin::Configuration.principal(),
         twin: name(0),
         index: 0,
         order: Order::Write(Value::Signed(value)),
         deadline: Deadline::after(sim.moment(), patience),
         read_back_only: false,
     }
+}
+
+/// An order with this id of this user.
+fn asked(sim: &Sim, id: u64, user: &str) -> CommandOrder {
+    let by = Principal { kind: PrincipalKind::User, name: user.into() };
+    CommandOrder { id: CommandId(id), by, ..order(sim, 5, 60 * S) }
 }
 
 fn sim() -> Sim {
@@ -62,6 +72,37 @@ fn nothing_leaves_before_the_record_is_durable_and_the_line_goes_on() {
     sim.sync(Ok(()));
     sim.run(11 * S);
     assert_eq!(writes(&sim), 1);
+}
+
+#[test]
+fn between_callers_the_newest_wins_and_each_is_answered() {
+    let mut sim = sim();
+    sim.disk = false;
+    for (id, user) in [(1, "ada"), (2, "ada"), (3, "bob"), (4, "bob")] {
+        sim.agenda.order(asked(&sim, id, user), sim.moment());
+    }
+    sim.agenda.order(CommandOrder { twin: name(1), ..asked(&sim, 5, "ada") }, sim.moment());
+    sim.run(4 * S);
+    sim.sync(Ok(()));
+    sim.run(10 * S);
+    let ended = |id: u64| {
+        let steps = sim.changes.iter().filter_map(|change| match &change.what {
+            What::Step { command, step } if command.0 == id => Some(step.clone()),
+            _ => None,
+        });
+        steps.last()
+    };
+    for id in [1, 2] {
+        let end = ended(id);
+        let Some(Step::Ended(Outcome::Rejected(Reason::Superseded, words))) = &end else {
+            panic!("command {id}: {end:?}")
+        };
+        assert!(words.contains("bob"), "{words}");
+    }
+    for id in [3, 4, 5] {
+        assert_eq!(ended(id), Some(Step::Acknowledged), "one caller's commands are a sequence");
+    }
+    assert_eq!(writes(&sim), 3);
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Rig {
     pub(crate) fn order(&self, twin: &str, value: u64) -> CommandOrder {
         CommandOrder {
             id: CommandId(7),
+            by: twin::Origin::Configuration.principal(),
             twin: twin.parse().unwrap(),
             index: 0,
             order: Order::Write(Value::Unsigned(value)),

@@ -1,11 +1,11 @@
-//! Desired values that are held, over a real store: asked again when the asset leaves them, also after a restart.
+//! Desired values over a real store: held ones are asked again when the asset leaves them, and the newest wins.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use twin::{Hold, Maintenance, Order, Origin, Outcome, Stage, Value, What};
+use twin::{Hold, Maintenance, Order, Origin, Outcome, Reason, Stage, Step, Value, What};
 
-use crate::{Run, S, description, id};
+use crate::{Run, S, description, first_run, id};
 
 async fn held(dir: &std::path::Path) -> Run {
     let run = Run::begin(dir, 100);
@@ -90,5 +90,32 @@ async fn nothing_is_asked_again_while_commands_are_refused() {
     assert!(!run.log().await.iter().any(refused), "nor is anything tried in vain");
     run.tell(origin, What::Maintained(None)).await.unwrap();
     run.obeyed(50).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_command_that_a_newer_one_overtook_is_not_said_to_differ() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = first_run(dir.path()).await;
+    let older = run.ask("k1", 50, 30).await;
+    assert_eq!(run.order().await.by.name.as_ref(), "ada");
+    run.sent(older, 50).await.unwrap();
+    let newer = run.ask("k2", 60, 30).await;
+    run.order().await;
+    run.sent(newer, 60).await.unwrap();
+    run.report(60, Some(older)).await;
+    run.until("the older one ends", |run| {
+        run.store.read(|state| state.twin(&id()).unwrap().commands().len() == 1)
+    })
+    .await;
+    let end = run.log().await.into_iter().rev().find_map(|what| match what {
+        What::Step { command, step: Step::Ended(outcome) } if command == older => Some(outcome),
+        _ => None,
+    });
+    assert!(matches!(&end, Some(Outcome::Unknown(Reason::Superseded, _))), "{end:?}");
+    run.report(7, Some(newer)).await;
+    let differs =
+        |stage: &Stage| matches!(stage, Stage::Ended(Outcome::Rejected(Reason::Differs, _)));
+    run.until("the newest one differs", |run| run.outcome().is_some_and(|s| differs(&s))).await;
     run.end().await;
 }
