@@ -65,7 +65,7 @@ mod tests {
         let now = Moment { boottime: Boottime(0), boot: BootId([0; 16]), utc: None };
         let order = CommandOrder {
             id: CommandId(7),
-            by: twin::Origin::Configuration.principal(),
+            by: Origin::Configuration.principal(),
             twin: "pump".parse().unwrap(),
             index: 0,
             order: Order::Write(Value::Bool(true)),

@@ -86,11 +86,11 @@ fn between_callers_the_newest_wins_and_each_is_answered() {
     sim.sync(Ok(()));
     sim.run(10 * S);
     let ended = |id: u64| {
-        let steps = sim.changes.iter().filter_map(|change| match &change.what {
+        let mut steps = sim.changes.iter().filter_map(|change| match &change.what {
             What::Step { command, step } if command.0 == id => Some(step.clone()),
             _ => None,
         });
-        steps.last()
+        steps.next_back()
     };
     for id in [1, 2] {
         let end = ended(id);
