@@ -36,8 +36,8 @@ impl Scene {
         self.state.twins().next().unwrap()
     }
 
-    /// Somebody asks for 50 and the asset does it; by the asset's own resolution that is 50.25.
-    fn set(&mut self, at: i64, by: Origin, outcome: Outcome) {
+    /// Somebody asks for 50.
+    fn asked(&mut self, at: i64, by: Origin) -> CommandId {
         let command = Command {
             key: format!("k{}", self.seq).into(),
             index: 0,
@@ -46,7 +46,12 @@ impl Scene {
             asked: None,
         };
         self.by(at, by, What::Command(command));
-        let command = CommandId(self.seq);
+        CommandId(self.seq)
+    }
+
+    /// Somebody asks for 50 and the asset does it; by the asset's own resolution that is 50.25.
+    fn set(&mut self, at: i64, by: Origin, outcome: Outcome) {
+        let command = self.asked(at, by);
         let step = Step::Sent { expected: Value::Float(50.25) };
         self.by(at, Origin::Asset, What::Step { command, step });
         self.read(at, Quality::GOOD, 50.25);
@@ -93,18 +98,13 @@ fn what_an_asset_leaves_is_asked_of_it_again_in_its_time() {
     assert_eq!((desired.version, &desired.by), (version, &ada().principal()), "ada's wish still");
     assert_eq!((scene.times(), scene.left(40 * S)), (Some(1), false));
     scene.read(41 * S, Quality::GOOD, 40.0);
-    scene.by(
-        41 * S,
-        ada(),
-        What::Command(Command {
-            key: "other".into(),
-            index: 0,
-            order: Order::Write(Value::Float(7.0)),
-            deadline: Deadline::after(now(41 * S, BOOT), S),
-            asked: None,
-        }),
-    );
-    assert!(!scene.left(HOUR), "a new wish, of which nothing is confirmed");
+    let again = scene.asked(41 * S, Origin::Keeper);
+    assert!(!scene.left(HOUR), "it is under way");
+    let step = Step::Ended(Outcome::Expired);
+    scene.by(42 * S, Origin::Keeper, What::Step { command: again, step });
+    assert!(scene.left(HOUR));
+    scene.asked(HOUR, ada());
+    assert!(!scene.left(2 * HOUR), "a new wish, of which nothing is confirmed");
 }
 
 #[test]
