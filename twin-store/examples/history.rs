@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use base::{CancellationToken, Clock, Scope};
 use twin::{
     Access, Acquisition, Boottime, Change, Declaration, Description, Entry, Group, Input, IntKind,
-    Kind, Origin, PointSpec, Quality, Report, Reported, Submission, TimeBase, Timestamp, Value,
-    ValueType, What,
+    Kind, Origin, PointSpec, Quality, Reported, Submission, TimeBase, Timestamp, Value, ValueType,
+    What,
 };
 use twin_store::{Class, Directory, Effort, Frame, Opened, Options, Query, Store, open};
 
@@ -23,19 +23,13 @@ fn description() -> Description {
     let acquisition = Acquisition::Polled { interval: 1_000_000 };
     let group = Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
     let point = |i| PointSpec {
-        feature: "f".parse().unwrap(),
-        name: format!("p{i}").parse().unwrap(),
-        kind: Kind::Telemetry,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            "f".parse().unwrap(),
+            format!("p{i}").parse().unwrap(),
+            Kind::Telemetry,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let points = (0..POINTS).map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

@@ -9,8 +9,7 @@ use std::time::Instant;
 use base::{CancellationToken, Clock, Scope};
 use twin::{
     Access, Acquisition, Boottime, Change, Declaration, Description, Entry, Group, Input, IntKind,
-    Kind, Origin, PointSpec, Quality, Report, Reported, Submission, TimeBase, Value, ValueType,
-    What,
+    Kind, Origin, PointSpec, Quality, Reported, Submission, TimeBase, Value, ValueType, What,
 };
 use twin_store::{Directory, Limit, LinkOptions, Opened, Options, Want, open};
 
@@ -21,19 +20,13 @@ fn description() -> Description {
     let acquisition = Acquisition::Polled { interval: 100_000 };
     let group = Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
     let point = |i| PointSpec {
-        feature: "f".parse().unwrap(),
-        name: format!("p{i}").parse().unwrap(),
-        kind: Kind::Telemetry,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            "f".parse().unwrap(),
+            format!("p{i}").parse().unwrap(),
+            Kind::Telemetry,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let points = (0..POINTS).map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

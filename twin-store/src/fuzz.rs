@@ -1,10 +1,9 @@
 //! One entry for hostile bytes into every decoder of the store.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use twin::{
-    Access, Boottime, Description, Handle, IntKind, Kind as PointKind, Point, PointSpec, Report,
-    ValueType,
+    Boottime, Description, Handle, IntKind, Kind as PointKind, Point, PointSpec, ValueType,
 };
 
 use crate::codec::Take;
@@ -68,21 +67,7 @@ fn description() -> &'static Description {
         ];
         description.features.push(name.clone());
         description.points.extend(types.into_iter().map(|value_type| Point {
-            spec: PointSpec {
-                feature: name.clone(),
-                name: name.clone(),
-                kind: PointKind::State,
-                value_type,
-                unit: None,
-                range: None,
-                labels: Arc::new([]),
-                title: None,
-                semantics: Arc::new([]),
-                group: 0,
-                access: Access::default(),
-                report: Report::Change,
-                rules: twin::Rules::default(),
-            },
+            spec: PointSpec::new(name.clone(), name.clone(), PointKind::State, value_type),
             feature: 0,
             retired: false,
         }));

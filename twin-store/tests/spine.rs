@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use twin::{
     Accepted, Access, Acquisition, Boottime, Change, Command, Deadline, Declaration, Description,
     Entry, Group, Handle, Input, IntKind, Kind, LifeCycle, Moment, Order, Origin, Outcome,
-    PointSpec, Principal, PrincipalKind, Quality, Reason, Receipt, Refusal, Report, Reported, Seen,
-    Seq, Submission, TimeBase, Trigger, Value, ValueType, What, Writable,
+    PointSpec, Principal, PrincipalKind, Quality, Reason, Receipt, Refusal, Reported, Seen, Seq,
+    Submission, TimeBase, Trigger, Value, ValueType, What, Writable,
 };
 use twin_store::{
     Class, Directory, Frame, Limit, LinkOptions, Opened, Options, Query, Store, Want, open,
@@ -44,19 +44,13 @@ fn description() -> Description {
         hold: false,
     };
     let point = |i| PointSpec {
-        feature: format!("f{}", i % 2).parse().unwrap(),
-        name: format!("p{i}").parse().unwrap(),
-        kind: Kind::State,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: (i < 3).then(|| writable.clone()) },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            format!("f{}", i % 2).parse().unwrap(),
+            format!("p{i}").parse().unwrap(),
+            Kind::State,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let points = (0..POINTS).map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

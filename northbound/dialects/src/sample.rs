@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use twin::{
     Access, Acquisition, Alarm, Body, Boottime, Commit, Condition, Declaration, Description,
-    GatewayEvent, Group, Handle, IntKind, Kind, Moment, Nameplate, Origin, PointSpec, Report, Seq,
-    State, Timestamp, ValueType, What, Writable,
+    GatewayEvent, Group, Handle, IntKind, Kind, Moment, Nameplate, Origin, PointSpec, Seq, State,
+    Timestamp, ValueType, What, Writable,
 };
 
 /// The boot of the samples.
@@ -16,19 +16,9 @@ pub(crate) const OFFSET: i64 = 1_795_428_000_000_000;
 fn point(path: &str, kind: Kind, value_type: ValueType, unit: Option<&str>) -> PointSpec {
     let (feature, name) = path.split_once('/').unwrap();
     PointSpec {
-        feature: feature.parse().unwrap(),
-        name: name.parse().unwrap(),
-        kind,
-        value_type,
         unit: unit.map(Arc::from),
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(feature.parse().unwrap(), name.parse().unwrap(), kind, value_type)
     }
 }
 

@@ -15,7 +15,7 @@ use keeper::Keeper;
 use tokio::sync::{mpsc, watch};
 use twin::{
     Access, Acquisition, Change, Declaration, Description, Group, IntKind, Nameplate, Origin,
-    Report, Submission, TwinId, ValueType, What,
+    Submission, TwinId, ValueType, What,
 };
 use twin_store::{Class, Directory, Opened, Options};
 
@@ -95,19 +95,13 @@ impl Gateway {
 
 fn declaration(values: u16) -> Declaration {
     let point = |n: u16| twin::PointSpec {
-        feature: "registers".parse().unwrap(),
-        name: format!("r{n}").parse().unwrap(),
-        kind: twin::Kind::Telemetry,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..twin::PointSpec::new(
+            "registers".parse().unwrap(),
+            format!("r{n}").parse().unwrap(),
+            twin::Kind::Telemetry,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let group = Group {
         name: "main".parse().unwrap(),

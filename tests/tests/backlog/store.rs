@@ -11,8 +11,8 @@ use base::{CancellationToken, Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 use twin::{
     Access, Acquisition, Boottime, Change, Declaration, Description, Entry, Group, Input, IntKind,
-    Kind, Origin, PointSpec, Quality, Receipt, Report, Reported, Submission, TimeBase, Value,
-    ValueType, What,
+    Kind, Origin, PointSpec, Quality, Receipt, Reported, Submission, TimeBase, Value, ValueType,
+    What,
 };
 use twin_store::{Directory, Lanes, Limit, LinkOptions, Opened, Options, Want, open};
 
@@ -44,19 +44,13 @@ fn description() -> Arc<Description> {
     let acquisition = Acquisition::Polled { interval: 1_000_000 };
     let group = Group { name: "main".parse().unwrap(), acquisition, max_age: 0, retired: false };
     let point = |i| PointSpec {
-        feature: "regs".parse().unwrap(),
-        name: format!("r{i}").parse().unwrap(),
-        kind: Kind::Telemetry,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            "regs".parse().unwrap(),
+            format!("r{i}").parse().unwrap(),
+            Kind::Telemetry,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let points = (0..POINTS).map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

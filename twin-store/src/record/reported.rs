@@ -386,30 +386,20 @@ impl<'a> Indexes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
-    use twin::{Access, IntKind, Kind, Point, PointSpec, Report, Value, ValueType};
+    use twin::{IntKind, Kind, Point, PointSpec, Value, ValueType};
 
     use super::*;
 
     #[test]
     fn a_register_value_takes_its_width_and_little_more() {
         let mut d = Description::default();
-        let point = PointSpec {
-            feature: "f".parse().unwrap(),
-            name: "p".parse().unwrap(),
-            kind: Kind::State,
-            value_type: ValueType::Int(IntKind::U16),
-            unit: None,
-            range: None,
-            labels: Arc::new([]),
-            title: None,
-            semantics: Arc::new([]),
-            group: 0,
-            access: Access::default(),
-            report: Report::Change,
-            rules: twin::Rules::default(),
-        };
+        let point = PointSpec::new(
+            "f".parse().unwrap(),
+            "p".parse().unwrap(),
+            Kind::State,
+            ValueType::Int(IntKind::U16),
+        );
         d.points =
             std::iter::repeat_n(Point { spec: point, feature: 0, retired: false }, 98).collect();
         let entry = |index| Entry {

@@ -8,7 +8,7 @@ use base::{Clock, ManualClock};
 use twin::{
     Acquisition, Boottime, Change, Command, Deadline, Declaration, Description, Entry, Group,
     Input, IntKind, Kind, Order, Origin, PointSpec, Principal, PrincipalKind, Quality, Receipt,
-    Relationship, Report, Reported, Seen, Seq, State, Submission, TimeBase, Value, ValueType, What,
+    Relationship, Reported, Seen, Seq, State, Submission, TimeBase, Value, ValueType, What,
 };
 
 use super::check::check_exchange;
@@ -82,19 +82,14 @@ pub(super) fn description(revision: u32) -> Description {
     };
     let types = [ValueType::Int(IntKind::U16), ValueType::F32, ValueType::Text, ValueType::Bool];
     let point = |(i, value_type): (usize, ValueType)| PointSpec {
-        feature: format!("f{}", i % 2).parse().unwrap(),
-        name: format!("p{i}").parse().unwrap(),
-        kind: Kind::State,
-        value_type,
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
         title: (revision > 1).then(|| format!("revision {revision}").into()),
-        semantics: Arc::new([]),
-        group: 0,
         access: twin::Access { readable: true, writable: Some(writable.clone()) },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            format!("f{}", i % 2).parse().unwrap(),
+            format!("p{i}").parse().unwrap(),
+            Kind::State,
+            value_type,
+        )
     };
     let points = types.into_iter().enumerate().map(point).collect();
     let declared = Declaration { groups: vec![group], points, ..Declaration::default() };

@@ -87,6 +87,29 @@ pub struct PointSpec {
     pub rules: Rules,
 }
 
+impl PointSpec {
+    /// A point of the first group of which nothing more is said: nobody may read or write it, and its readings are
+    /// reported by change.
+    #[must_use]
+    pub fn new(feature: Name, name: Name, kind: Kind, value_type: ValueType) -> Self {
+        Self {
+            feature,
+            name,
+            kind,
+            value_type,
+            unit: None,
+            range: None,
+            labels: Arc::from([]),
+            title: None,
+            semantics: Arc::from([]),
+            group: 0,
+            access: Access::default(),
+            report: Report::Change,
+            rules: Rules::default(),
+        }
+    }
+}
+
 /// The kinds of things a feature has, relationships apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -270,21 +293,7 @@ mod tests {
     use crate::IntKind;
 
     fn spec(feature: &str, name: &str, value_type: ValueType) -> PointSpec {
-        PointSpec {
-            feature: feature.parse().unwrap(),
-            name: name.parse().unwrap(),
-            kind: Kind::State,
-            value_type,
-            unit: None,
-            range: None,
-            labels: Arc::new([]),
-            title: None,
-            semantics: Arc::new([]),
-            group: 0,
-            access: Access::default(),
-            report: Report::Change,
-            rules: Rules::default(),
-        }
+        PointSpec::new(feature.parse().unwrap(), name.parse().unwrap(), Kind::State, value_type)
     }
 
     fn declared(points: Vec<PointSpec>) -> Declaration {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use twin::{
     Access, Acquisition, Body, BootId, Boottime, Cause, Command, CommandId, Commit, Deadline,
     Declaration, Description, Entry, Group, Handle, IntKind, Kind, LifeCycle, Moment, Order,
-    Origin, Outcome, PointSpec, Principal, PrincipalKind, Quality, Reason, Report, Reported, Seq,
-    Stage, State, Step, TimeBase, Trigger, Twin, TwinId, Value, ValueType, What, Writable, admit,
+    Origin, Outcome, PointSpec, Principal, PrincipalKind, Quality, Reason, Reported, Seq, Stage,
+    State, Step, TimeBase, Trigger, Twin, TwinId, Value, ValueType, What, Writable, admit,
 };
 
 const POINTS: u16 = 6;
@@ -25,19 +25,13 @@ fn description() -> Arc<Description> {
         hold: false,
     };
     let points = (0..POINTS).map(|i| PointSpec {
-        feature: format!("f{}", i % 2).parse().unwrap(),
-        name: format!("p{i}").parse().unwrap(),
-        kind: Kind::State,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: (i < 3).then(|| writable.clone()) },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            format!("f{}", i % 2).parse().unwrap(),
+            format!("p{i}").parse().unwrap(),
+            Kind::State,
+            ValueType::Int(IntKind::U16),
+        )
     });
     let declared =
         Declaration { groups: vec![group], points: points.collect(), ..Declaration::default() };

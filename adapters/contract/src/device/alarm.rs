@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::{Diagnostic, Duration, Place};
-use twin::{Access, Alarm, Condition, Kind, Name, PointSpec, Report, Rules, ValueType};
+use twin::{Alarm, Condition, Kind, Name, PointSpec, Report, Rules, ValueType};
 
 use super::declare::numeric;
 use super::merge::{self, Layer, Merged};
@@ -124,19 +124,11 @@ pub fn alarms<S, P>(
 
 fn event((feature, name): (Name, Name), group: u16, rule: Alarm) -> PointSpec {
     PointSpec {
-        feature,
-        name,
-        kind: Kind::Event,
-        value_type: ValueType::Bool,
-        unit: None,
-        range: None,
-        labels: Arc::from([]),
         title: Some(rule.text.clone()),
-        semantics: Arc::from([]),
         group,
-        access: Access::default(),
         report: Report::Always,
         rules: Rules { alarm: Some(Arc::new(rule)), ..Rules::default() },
+        ..PointSpec::new(feature, name, Kind::Event, ValueType::Bool)
     }
 }
 

@@ -18,8 +18,8 @@ use twin::{
     Accepted, Access, Acquisition, BootId, Boottime, Change, Command, CommandId, CommandOrder,
     Deadline, Declaration, Description, Entry, Group, Input, IntKind, Kind, LifeCycle, Moment,
     Order, Origin, Outcome, PointSpec, Principal, PrincipalKind, Quality, Reason, Receipt, Refusal,
-    Report, Reported, Seen, Seq, Stage, Step, Submission, TimeBase, Timestamp, TwinId, Value,
-    ValueType, What, Writable,
+    Reported, Seen, Seq, Stage, Step, Submission, TimeBase, Timestamp, TwinId, Value, ValueType,
+    What, Writable,
 };
 use twin_store::{Directory, Opened, Options, Store, open};
 
@@ -44,19 +44,13 @@ fn description() -> Description {
     let writable =
         Writable { range: None, settle: 0, tolerance: 0.0, unsynchronised: false, hold: false };
     let point = PointSpec {
-        feature: "f".parse().unwrap(),
-        name: "setpoint".parse().unwrap(),
-        kind: Kind::State,
-        value_type: ValueType::Int(IntKind::U16),
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: Some(writable) },
-        report: Report::Change,
-        rules: twin::Rules::default(),
+        ..PointSpec::new(
+            "f".parse().unwrap(),
+            "setpoint".parse().unwrap(),
+            Kind::State,
+            ValueType::Int(IntKind::U16),
+        )
     };
     let declared =
         Declaration { groups: vec![group], points: vec![point], ..Declaration::default() };

@@ -4,25 +4,14 @@ use std::sync::Arc;
 
 use twin::{
     Access, Acquisition, Boottime, Declaration, Description, Entry, Group, Handle, Kind, Origin,
-    PointSpec, Quality, Report, Reported, Rules, Seq, TimeBase, Twin, Value, ValueType, What,
+    PointSpec, Quality, Reported, Seq, TimeBase, Twin, Value, ValueType, What,
 };
 
 /// A point of this name as a declaration that asks nothing has it: a 64-bit float that reports by change.
 pub(crate) fn point(name: &str) -> PointSpec {
     PointSpec {
-        feature: "f".parse().unwrap(),
-        name: name.parse().unwrap(),
-        kind: Kind::State,
-        value_type: ValueType::F64,
-        unit: None,
-        range: None,
-        labels: Arc::new([]),
-        title: None,
-        semantics: Arc::new([]),
-        group: 0,
         access: Access { readable: true, writable: None },
-        report: Report::Change,
-        rules: Rules::default(),
+        ..PointSpec::new("f".parse().unwrap(), name.parse().unwrap(), Kind::State, ValueType::F64)
     }
 }
 
