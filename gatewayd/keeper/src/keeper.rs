@@ -307,7 +307,7 @@ impl Keeper {
             return self.care(twin, id, command).await;
         }
         // What was so when it was accepted may not be so any more.
-        let locked = |state: &State| interlocked(state.twin(twin)?, command.index).err();
+        let locked = |state: &State| interlocked(state.twin(twin)?, command.index, id).err();
         if !read_back_only && let Some(words) = self.store.read(locked) {
             let outcome = Outcome::Rejected(Reason::Interlock, words.into());
             return self.submit(stepped(twin, id, Step::Ended(outcome))).await;

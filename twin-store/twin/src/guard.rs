@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Interlock, Moment, Point, Reason, State, Twin};
+use crate::{CommandId, Interlock, Moment, Point, Reason, State, Twin};
 
 /// Whether the interlocks of a point hold and its last command is long enough ago.
 ///
@@ -14,7 +14,8 @@ pub(crate) fn clear(
     (index, point): (u16, &Point),
     now: Moment,
 ) -> Result<(), (Reason, Arc<str>)> {
-    interlocked(twin, index).map_err(|words| (Reason::Interlock, words.into()))?;
+    interlocked(twin, index, CommandId(u64::MAX))
+        .map_err(|words| (Reason::Interlock, words.into()))?;
     let interval = point.spec.rules.guard.interval;
     // What was accepted during another boot is told on another clock; a boot takes longer than any device needs.
     let passed = twin.desired().get(&index).and_then(|last| last.passed(state, now));
@@ -27,14 +28,15 @@ pub(crate) fn clear(
     Ok(())
 }
 
-/// Whether all that has to be so before a point is written is so, by good values.
+/// Whether all that has to be so before a point is written is so, by good values that no command accepted before this
+/// one is about to change.
 ///
 /// # Errors
 /// What is not, in words for the caller.
-pub fn interlocked(twin: &Twin, index: u16) -> Result<(), String> {
+pub fn interlocked(twin: &Twin, index: u16, command: CommandId) -> Result<(), String> {
     let Some(point) = twin.description().point(index) else { return Ok(()) };
     for interlock in point.spec.rules.guard.interlocks.iter() {
-        holds(twin, interlock).map_err(|words| {
+        holds(twin, interlock, command).map_err(|words| {
             format!("{}/{} may be written only while {words}", point.spec.feature, point.spec.name)
         })?;
     }
@@ -42,7 +44,7 @@ pub fn interlocked(twin: &Twin, index: u16) -> Result<(), String> {
 }
 
 /// `Err`: what must be so, and what is so.
-fn holds(twin: &Twin, interlock: &Interlock) -> Result<(), String> {
+fn holds(twin: &Twin, interlock: &Interlock, before: CommandId) -> Result<(), String> {
     let name = format!("{}/{}", interlock.feature, interlock.point);
     let description = twin.description();
     let index = description.find(interlock.feature.as_str(), interlock.point.as_str());
@@ -51,6 +53,10 @@ fn holds(twin: &Twin, interlock: &Interlock) -> Result<(), String> {
         return Err(format!("{name} is known, and the twin has no such point"));
     };
     let must = format!("{name} {}", interlock.when.words(spec));
+    let mut earlier = twin.commands().range(..before);
+    if earlier.any(|(_, open)| open.command.index == index) {
+        return Err(format!("{must}; a command for it is under way"));
+    }
     let Some(reading) = twin.reading(index) else {
         return Err(format!("{must}; it has not been read yet"));
     };

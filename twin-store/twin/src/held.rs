@@ -1,6 +1,7 @@
 //! Desired values that are held: what the asset has confirmed is asked of it again when it leaves it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::{
     Boottime, Command, CommandId, Desired, Moment, Order, Origin, Outcome, Reading, Stage, State,
@@ -58,6 +59,20 @@ impl Twin {
         let found = reading.value.as_ref()?;
         let kept = spec.value_type.alike(&held.expected, found, writable.tolerance);
         (!kept).then_some((desired, reading))
+    }
+
+    /// The key of the command that asks again for what somebody has asked for. As long as the last command is the same,
+    /// so is the key: what is submitted twice is asked once.
+    #[must_use]
+    pub fn hold_key(desired: &Desired) -> Arc<str> {
+        format!("hold-{}", desired.command.0).into()
+    }
+
+    /// Whether this command of the keeper still asks for what [`Twin::left`] says.
+    #[must_use]
+    pub fn again(&self, state: &State, command: &Command, now: Moment) -> bool {
+        let left = self.left(state, command.index, now);
+        left.is_some_and(|(desired, _)| Self::hold_key(desired) == command.key)
     }
 
     /// A command was accepted. One of the keeper repeats what somebody has asked for; who that was stays.

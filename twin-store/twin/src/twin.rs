@@ -224,11 +224,16 @@ impl Twin {
                 Some(known) => Err(format!("command {} is {}", command.0, known.stage.word())),
                 None => Err(format!("command {} is not open", command.0)),
             },
-            What::Event(event) if self.description.point(event.index).is_none() => {
+            What::Event(event) if !self.occurs(event.index) => {
                 Err(format!("there is no event with index {}", event.index))
             }
             _ => Ok(()),
         }
+    }
+
+    fn occurs(&self, index: u16) -> bool {
+        let point = self.description.point(index);
+        point.is_some_and(|point| !point.retired && point.spec.kind == Kind::Event)
     }
 
     fn check_reported(&self, reported: &Reported) -> Result<(), String> {

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use twin::{
-    CommandId, CommandOrder, Moment, Order, Outcome, Reason, Receipt, Step, Submission, TwinId,
-    What,
+    CommandId, CommandOrder, Moment, Order, Outcome, Principal, Reason, Receipt, Step, Submission,
+    TwinId, What,
 };
 
 use super::agenda::{Agenda, Durable, On, UnderWay};
@@ -49,8 +49,8 @@ impl<P: Polled> Agenda<P> {
         let (id, twin) = (order.id, order.twin.clone());
         match self.admit(order, at, now.boottime.0) {
             Ok(Some((command, step))) => {
-                self.supersede(&command.order);
                 self.commands.push_back(command);
+                self.supersede();
                 let durable = self.durable.clone();
                 // At most `MOST` commands wait for one answer each, and the channel holds as many.
                 let receipt = Receipt::new(move |answer| {
@@ -65,23 +65,29 @@ impl<P: Polled> Agenda<P> {
         }
     }
 
-    /// Between callers the newest wins: what others asked of the same property and has not left will not leave.
-    fn supersede(&mut self, newest: &CommandOrder) {
-        let write = |order: &CommandOrder| matches!(order.order, Order::Write(_));
-        let older = |command: &Command<P>| {
-            let order = &command.order;
-            let same = (&order.twin, order.index) == (&newest.twin, newest.index);
-            let others = order.by != newest.by && write(order) && write(newest);
-            same && others && command.stage != Stage::Leaving
-        };
-        while let Some(at) = self.commands.iter().position(older) {
+    /// Between callers the newest wins: what waits for the line will not leave where somebody else has asked for
+    /// something newer of the same property since. What waits for its record ends when that is durable.
+    fn supersede(&mut self) {
+        while let Some((at, by)) = self.superseded() {
             let Some(Command { order, device, .. }) = self.commands.remove(at) else { return };
             self.release(device);
-            let words =
-                format!("nothing was sent: a newer command took its place, of {}", newest.by);
+            let words = format!("nothing was sent: a newer command took its place, of {by}");
             let outcome = Outcome::Rejected(Reason::Superseded, words.into());
             self.end(&order.twin, order.id, outcome);
         }
+    }
+
+    fn superseded(&self) -> Option<(usize, Principal)> {
+        let write = |order: &CommandOrder| matches!(order.order, Order::Write(_));
+        let newer = |order: &CommandOrder| {
+            let others = self.commands.iter().map(|other| &other.order).find(|other| {
+                let same = (&order.twin, order.index) == (&other.twin, other.index);
+                same && other.by != order.by && other.id > order.id && write(other) && write(order)
+            });
+            others.map(|other| other.by.clone())
+        };
+        let mut waiting = self.commands.iter().enumerate().filter(|(_, c)| c.stage == Stage::Ready);
+        waiting.find_map(|(at, command)| Some((at, newer(&command.order)?)))
     }
 
     /// The command and its first step, or nothing where it is only read back.
@@ -130,6 +136,7 @@ impl<P: Polled> Agenda<P> {
                 if let Some(command) = self.commands.get_mut(at) {
                     command.stage = Stage::Ready;
                 }
+                self.supersede();
             }
             Err(words) => {
                 if let Some(command) = self.commands.remove(at) {

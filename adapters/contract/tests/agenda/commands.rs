@@ -106,6 +106,23 @@ fn between_callers_the_newest_wins_and_each_is_answered() {
 }
 
 #[test]
+fn newest_is_what_was_accepted_last_not_what_came_last() {
+    let mut sim = sim();
+    sim.agenda.order(asked(&sim, 9, "bob"), sim.moment());
+    sim.agenda.order(CommandOrder { id: CommandId(3), ..asked(&sim, 3, "ada") }, sim.moment());
+    sim.run(10 * S);
+    assert_eq!(steps(&sim).last(), Some(&Step::Acknowledged));
+    assert_eq!(writes(&sim), 1);
+    let superseded = sim.changes.iter().any(|change| match &change.what {
+        What::Step { command: CommandId(3), step: Step::Ended(outcome) } => {
+            matches!(outcome, Outcome::Rejected(Reason::Superseded, _))
+        }
+        _ => false,
+    });
+    assert!(superseded, "an older one that comes late, as after a restart");
+}
+
+#[test]
 fn a_late_disk_makes_a_command_expire_instead_of_leaving_late() {
     let mut sim = sim();
     sim.disk = false;

@@ -23,9 +23,8 @@ impl Keeper {
 fn left(state: &State, twin: &Twin, now: Moment) -> Vec<Change> {
     let again = |(index, held): (&u16, &twin::Held)| {
         let (desired, reading) = twin.left(state, *index, now)?;
-        // As long as the last command is the same, so is the key: what is submitted twice is asked once.
         let command = Command {
-            key: format!("hold-{}", desired.command.0).into(),
+            key: Twin::hold_key(desired),
             index: *index,
             order: Order::Write(desired.value.clone()),
             deadline: Deadline::after(now, DEADLINE),

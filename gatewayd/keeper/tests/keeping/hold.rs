@@ -94,6 +94,30 @@ async fn nothing_is_asked_again_while_commands_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_not_asked_any_more_is_not_asked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = held(dir.path()).await;
+    let first = run.ask("k1", 50, 30).await;
+    run.obeyed(50).await;
+    run.ask("k2", 60, 30).await;
+    let late = twin::Command {
+        key: format!("hold-{}", first.0).into(),
+        index: 0,
+        order: Order::Write(Value::Unsigned(50)),
+        deadline: twin::Deadline::after(run.moment(), 30 * S),
+        asked: None,
+    };
+    let told = run.tell(Origin::Keeper, What::Command(late)).await.unwrap();
+    assert_eq!((told.known, told.refused), (None, None));
+    let desired = run.store.read(|state| state.twin(&id()).unwrap().desired()[&0].clone());
+    assert_eq!(desired.value, Value::Unsigned(60), "the newest wish stays");
+    let commands = run.log().await;
+    let commands = commands.iter().filter(|what| matches!(what, What::Command(_)));
+    assert_eq!(commands.count(), 2, "nothing is recorded");
+    run.end().await;
+}
+
+#[tokio::test]
 async fn a_command_that_a_newer_one_overtook_is_not_said_to_differ() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = first_run(dir.path()).await;

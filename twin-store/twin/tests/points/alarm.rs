@@ -246,6 +246,10 @@ fn events_of_others_stay_as_they_are() {
     let rule_free = PointSpec { kind: Kind::Event, ..one_point::point("tripped") };
     let acquisition = Acquisition::Polled { interval: S };
     let mut twin = one_point::described(acquisition, vec![one_point::point("p"), rule_free]);
+    for index in [0, 9] {
+        let other = What::Event(Event { index, ..said(true, 1) });
+        assert!(twin.check(&other).is_err(), "{index} is no event");
+    }
     let plain = Event { state: ConditionState::default(), ..said(false, 1) };
     let mut settled = plain.clone();
     assert!(twin.settle(&Origin::Asset, &mut settled, now(0)).unwrap());

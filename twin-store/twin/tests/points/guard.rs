@@ -120,6 +120,30 @@ fn an_interlock_holds_by_a_good_value_only() {
 }
 
 #[test]
+fn an_interlock_does_not_hold_by_what_a_command_is_about_to_change() {
+    let mut scene = Scene::new();
+    scene.mode(Quality::GOOD, 2.0);
+    let now = Moment { boottime: Boottime(0), boot: BOOT, utc: None };
+    let mode = Command {
+        key: "mode".into(),
+        index: 1,
+        order: Order::Write(Value::Float(0.0)),
+        deadline: Deadline::after(now, S),
+        asked: None,
+    };
+    scene.twin(0, What::Command(mode));
+    let command = twin::CommandId(scene.seq);
+    let (reason, said) = scene.ask(0, BOOT).unwrap_err();
+    assert_eq!(reason, Reason::Interlock);
+    assert!(said.ends_with("; a command for it is under way"), "{said}");
+    let twin = scene.state.twins().next().unwrap();
+    assert_eq!(twin::interlocked(twin, 0, command), Ok(()), "only what was accepted before");
+    let step = twin::Step::Ended(twin::Outcome::Expired);
+    scene.twin(0, What::Step { command, step });
+    scene.ask(0, BOOT).unwrap();
+}
+
+#[test]
 fn commands_keep_their_distance_within_a_boot() {
     let mut scene = Scene::new();
     scene.mode(Quality::GOOD, 2.0);

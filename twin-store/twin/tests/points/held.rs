@@ -21,6 +21,16 @@ fn ada() -> Origin {
     Origin::Principal(Principal { kind: PrincipalKind::User, name: "ada".into() })
 }
 
+fn command(key: Arc<str>, at: i64) -> Command {
+    Command {
+        key,
+        index: 0,
+        order: Order::Write(Value::Float(50.0)),
+        deadline: Deadline::after(now(at, BOOT), S),
+        asked: None,
+    }
+}
+
 fn setpoint(hold: bool, tolerance: f64) -> PointSpec {
     let writable = Writable { range: None, settle: 0, tolerance, unsynchronised: true, hold };
     let guard = Guard { hold: Hold { interval: 10 * S, times: 3 }, ..Guard::default() };
@@ -38,14 +48,7 @@ impl Scene {
 
     /// Somebody asks for 50.
     fn asked(&mut self, at: i64, by: Origin) -> CommandId {
-        let command = Command {
-            key: format!("k{}", self.seq).into(),
-            index: 0,
-            order: Order::Write(Value::Float(50.0)),
-            deadline: Deadline::after(now(at, BOOT), S),
-            asked: None,
-        };
-        self.by(at, by, What::Command(command));
+        self.by(at, by, What::Command(command(format!("k{}", self.seq).into(), at)));
         CommandId(self.seq)
     }
 
@@ -98,6 +101,14 @@ fn what_an_asset_leaves_is_asked_of_it_again_in_its_time() {
     assert_eq!((desired.version, &desired.by), (version, &ada().principal()), "ada's wish still");
     assert_eq!((scene.times(), scene.left(40 * S)), (Some(1), false));
     scene.read(41 * S, Quality::GOOD, 40.0);
+    let (desired, _) = scene.one().left(&scene.state, 0, now(41 * S, BOOT)).unwrap();
+    let mut repeat = command(Twin::hold_key(desired), 41 * S);
+    let again = |scene: &Scene, repeat: &Command| {
+        scene.one().again(&scene.state, repeat, now(41 * S, BOOT))
+    };
+    assert!(again(&scene, &repeat));
+    repeat.key = "hold-1".into();
+    assert!(!again(&scene, &repeat), "somebody has asked since");
     let again = scene.asked(41 * S, Origin::Keeper);
     assert!(!scene.left(HOUR), "it is under way");
     let step = Step::Ended(Outcome::Expired);
