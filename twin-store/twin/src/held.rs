@@ -51,7 +51,9 @@ impl Twin {
         let writable = spec.access.writable.as_ref().filter(|writable| writable.hold)?;
         let limits = &spec.rules.guard.hold;
         let passed = desired.passed(state, now);
-        let waits = passed.is_some_and(|passed| passed < limits.interval);
+        // Between two re-assertions there is room for a command of somebody, whatever `write_interval` is.
+        let interval = limits.interval.max(spec.rules.guard.interval.saturating_mul(2));
+        let waits = passed.is_some_and(|passed| passed < interval);
         if waits || !desired.stage.ended() || held.times >= u32::from(limits.times) {
             return None;
         }

@@ -287,6 +287,10 @@ impl Twin {
                 if *trigger == Trigger::Restarted {
                     self.restored(seq);
                 }
+                if *to == LifeCycle::Done {
+                    // What comes back under this name may be another asset, which has confirmed nothing.
+                    self.held.clear();
+                }
                 true
             }
             What::Command(command) => self.ask(seq, at, origin, command),

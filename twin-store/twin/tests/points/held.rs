@@ -177,3 +177,25 @@ fn another_boot_and_another_description() {
     scene.by(2, Origin::Configuration, What::Described(Arc::new(described)));
     assert!(scene.one().held().is_empty(), "let go");
 }
+
+#[test]
+fn a_twin_that_is_done_holds_nothing() {
+    let mut scene = confirmed(true, 0.0);
+    let from = scene.one().life_cycle();
+    let (to, trigger) = (twin::LifeCycle::Done, twin::Trigger::Stopped);
+    scene.twin(S, What::Transition { from, to, trigger, detail: None, entanglement: None });
+    assert!(scene.one().held().is_empty());
+}
+
+#[test]
+fn between_two_re_assertions_there_is_room_for_a_command() {
+    let mut spec = setpoint(true, 0.0);
+    spec.rules.guard.interval = 60 * S;
+    let mut scene = Scene::of(vec![spec]);
+    scene.set(0, ada(), Outcome::Confirmed);
+    scene.read(S, Quality::GOOD, 40.0);
+    let at = 60 * S;
+    let asked = twin::admit(&scene.state, scene.one(), &command("k".into(), at), now(at, BOOT));
+    assert_eq!((asked, scene.left(at)), (Ok(()), false));
+    assert!(scene.left(2 * at));
+}
