@@ -153,14 +153,12 @@ impl Core {
         let Some(known) = inner.state.by_handle(twin.0) else { return Err(Refusal::NoSuchTwin) };
         // What the keeper asks again it saw a moment ago: somebody may have asked for something else since, or nothing
         // may be asked any more. Then there is nothing to record.
-        if origin == Origin::Keeper
-            && (!known.again(&inner.state, &command, now)
-                || admit(&inner.state, known, &command, now).is_err())
-        {
+        if origin == Origin::Keeper && !known.again(&inner.state, &command, now) {
             return Ok(accepted(inner.head));
         }
         match admit(&inner.state, known, &command, now) {
             Ok(()) => self.change(inner, twin, origin, What::Command(command), now),
+            Err(_) if origin == Origin::Keeper => Ok(accepted(inner.head)),
             Err((reason, detail)) => {
                 let outcome = Outcome::Rejected(reason, detail.clone());
                 let (key, index) = (command.key, Some(command.index));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Boottime, Command, CommandId, Desired, Moment, Order, Origin, Outcome, Reading, Stage, State,
-    Twin, Value,
+    Boottime, Command, CommandId, Desired, Moment, Order, Origin, Outcome, PointSpec, Reading,
+    Stage, State, Twin, Value, Writable,
 };
 
 /// Microseconds without a re-assertion after which they are counted anew.
@@ -47,8 +47,7 @@ impl Twin {
     #[must_use]
     pub fn left(&self, state: &State, index: u16, now: Moment) -> Option<(&Desired, &Reading)> {
         let (held, desired) = (self.held.get(&index)?, self.desired.get(&index)?);
-        let spec = &self.description.point(index).filter(|point| !point.retired)?.spec;
-        let writable = spec.access.writable.as_ref().filter(|writable| writable.hold)?;
+        let (spec, writable) = self.holding(index)?;
         let limits = &spec.rules.guard.hold;
         let passed = desired.passed(state, now);
         // Between two re-assertions there is room for a command of somebody, whatever `write_interval` is.
@@ -120,7 +119,7 @@ impl Twin {
         };
         desired.stage = stage.clone();
         if *stage == Stage::Ended(Outcome::Confirmed)
-            && self.holds(index)
+            && self.holding(index).is_some()
             && let Some(expected) = expected
         {
             self.held.entry(index).or_insert(Held { expected, times: 0 });
@@ -130,13 +129,15 @@ impl Twin {
     /// The description has changed: what it does not want held any more is let go.
     pub(crate) fn let_go(&mut self) {
         let mut held = std::mem::take(&mut self.held);
-        held.retain(|index, _| self.holds(*index));
+        held.retain(|index, _| self.holding(*index).is_some());
         self.held = held;
     }
 
-    fn holds(&self, index: u16) -> bool {
-        let point = self.description.point(index).filter(|point| !point.retired);
-        point.and_then(|p| p.spec.access.writable.as_ref()).is_some_and(|writable| writable.hold)
+    /// The point, where the description wants what it is asked for held.
+    fn holding(&self, index: u16) -> Option<(&PointSpec, &Writable)> {
+        let spec = &self.description.point(index).filter(|point| !point.retired)?.spec;
+        let writable = spec.access.writable.as_ref().filter(|writable| writable.hold)?;
+        Some((spec, writable))
     }
 }
 

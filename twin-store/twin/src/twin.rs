@@ -224,16 +224,11 @@ impl Twin {
                 Some(known) => Err(format!("command {} is {}", command.0, known.stage.word())),
                 None => Err(format!("command {} is not open", command.0)),
             },
-            What::Event(event) if !self.occurs(event.index) => {
+            What::Event(event) if !self.description.point(event.index).is_some_and(occurs) => {
                 Err(format!("there is no event with index {}", event.index))
             }
             _ => Ok(()),
         }
-    }
-
-    fn occurs(&self, index: u16) -> bool {
-        let point = self.description.point(index);
-        point.is_some_and(|point| !point.retired && point.spec.kind == Kind::Event)
     }
 
     fn check_reported(&self, reported: &Reported) -> Result<(), String> {
@@ -318,8 +313,7 @@ impl Twin {
         self.reported.resize_with(description.points.len(), || None);
         self.features.resize(description.features.len(), Touched::default());
         let before = self.alarms.len();
-        let event = |point: &Point| !point.retired && point.spec.kind == Kind::Event;
-        self.alarms.retain(|index, _| description.point(*index).is_some_and(event));
+        self.alarms.retain(|index, _| description.point(*index).is_some_and(occurs));
         if self.alarms.len() < before {
             self.alarmed = seq;
         }
@@ -441,4 +435,9 @@ impl Twin {
     pub fn good(&self, index: u16) -> Option<&Value> {
         self.reading(index).filter(|r| r.quality == Quality::GOOD).and_then(|r| r.value.as_ref())
     }
+}
+
+/// Whether the point is an event that is in use.
+fn occurs(point: &Point) -> bool {
+    !point.retired && point.spec.kind == Kind::Event
 }
